@@ -9,7 +9,14 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const stamp = join(dist, '.built');
-const sources = ['workflows', 'activities', 'src', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+const sources = [
+  'workflows',
+  'activities',
+  'src',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+];
 
 function newest(path) {
   const stat = statSync(path);
@@ -31,13 +38,17 @@ try {
 }
 
 for (const path of readdirSync(join(root, 'src'), { recursive: true })) {
-  if (path.endsWith('.json') || path.endsWith('.sql')) cpSync(join(root, 'src', path), join(dist, 'src', path));
+  if (path.endsWith('.json') || path.endsWith('.sql'))
+    cpSync(join(root, 'src', path), join(dist, 'src', path));
 }
 
 if (existsSync(join(dist, 'workflows', 'index.js'))) {
   const { bundleWorkflowCode } = await import('@temporalio/worker');
   const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error };
-  const { code } = await bundleWorkflowCode({ workflowsPath: join(dist, 'workflows', 'index.js'), logger: quiet });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: join(dist, 'workflows', 'index.js'),
+    logger: quiet,
+  });
   writeFileSync(join(dist, 'workflow-bundle.js'), code);
 }
 writeFileSync(stamp, String(newestSource));

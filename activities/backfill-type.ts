@@ -1,0 +1,127 @@
+import { StripeFailure } from '../src/domain/failures.js';
+import { readInterval } from '../src/domain/read-interval.js';
+import { recordReads } from '../src/postgres/record-reads.js';
+import { upsertPage } from '../src/postgres/upsert-page.js';
+import { entityKeyFields, tableOf } from '../src/stripe/catalog.js';
+import { storableJson } from '../src/stripe/storable-json.js';
+import { listingOf } from '../src/stripe/stored-objects.js';
+import { heartbeating } from './activity-context.js';
+import type { ActivityDeps } from './deps.js';
+import { readList } from './event-pages.js';
+
+/** Where the listing of a type stands. Each of a type's passes lists it with another filter. */
+export interface ListingPosition {
+  readonly pass: number;
+  readonly startingAfter: string | null;
+  readonly rows: number;
+}
+
+export interface BackfillTypeInput {
+  readonly account: string;
+  readonly object: string;
+  /** Number of the backfill; it names what wrote a row. */
+  readonly number: number;
+  readonly apiVersion: string | null;
+  readonly from: ListingPosition | null;
+  /** How long to list before reporting, in seconds. */
+  readonly seconds: number;
+}
+
+export interface BackfillTypeResult {
+  /** Where to go on, or null where the listing is complete. */
+  readonly position: ListingPosition | null;
+  readonly rows: number;
+  /** Why the type was left out, if it was. */
+  readonly skipped: string | null;
+  /** Objects whose rows the clock cannot order against the listing, with the second to read past. */
+  readonly ambiguous: readonly { readonly objectId: string; readonly after: number }[];
+}
+
+/** What an attempt leaves to the next one. */
+interface Remembered {
+  readonly position: ListingPosition;
+  readonly ambiguous: BackfillTypeResult['ambiguous'];
+}
+
+const START: ListingPosition = { pass: 0, startingAfter: null, rows: 0 };
+/** Keeps a result small. */
+const MOST_AMBIGUOUS = 200;
+/** What a type that this account or key does not have answers with. */
+const LEAVES_OUT = new Set(['permission', 'invalid', 'gone']);
+
+/**
+ * Lists a type page by page and upserts each page in one statement, for a while. Its position is in the
+ * heartbeat, so an attempt goes on where the lost one was.
+ */
+export function backfillType(deps: ActivityDeps) {
+  return (input: BackfillTypeInput): Promise<BackfillTypeResult> =>
+    heartbeating(async (activity) => {
+      const { account, object } = input;
+      const { path, passes } = listingOf(object);
+      const end = Date.now() + input.seconds * 1000;
+      const left = activity.remembered as Remembered | undefined;
+      let position = left?.position ?? input.from ?? START;
+      const ambiguous = [...(left?.ambiguous ?? [])];
+      let requests = 0;
+      try {
+        for (;;) {
+          const query = passes[position.pass];
+          if (query === undefined) return { position: null, rows: position.rows, skipped: null, ambiguous };
+          requests += 1;
+          const page = await listPage(deps, input, { path, query }, position, activity.signal);
+          position = page.position;
+          ambiguous.push(...page.ambiguous);
+          activity.remember({ position, ambiguous } satisfies Remembered);
+          if (Date.now() >= end || ambiguous.length >= MOST_AMBIGUOUS) {
+            const done = position.pass >= passes.length;
+            return { position: done ? null : position, rows: position.rows, skipped: null, ambiguous };
+          }
+        }
+      } catch (error) {
+        if (!(error instanceof StripeFailure) || !LEAVES_OUT.has(error.kind)) throw error;
+        deps.log.info({ account, object, requestId: error.requestId }, `not listed: ${error.message}`);
+        return { position: null, rows: position.rows, skipped: error.message, ambiguous };
+      } finally {
+        await recordReads(deps.pool, account, requests);
+      }
+    });
+}
+
+async function listPage(
+  deps: ActivityDeps,
+  input: BackfillTypeInput,
+  list: { readonly path: string; readonly query: Readonly<Record<string, string>> },
+  position: ListingPosition,
+  signal: AbortSignal,
+): Promise<{ position: ListingPosition; ambiguous: BackfillTypeResult['ambiguous'] }> {
+  const { account, object, apiVersion } = input;
+  const search = new URLSearchParams({ limit: '100', ...list.query });
+  if (position.startingAfter !== null) search.set('starting_after', position.startingAfter);
+  const response = await deps
+    .stripe(account)
+    .get(`${list.path}?${search}`, { signal, ...(apiVersion === null ? {} : { apiVersion }) });
+  const { entries, hasMore } = readList(response);
+  const version = readInterval(response);
+  const last = (entries.at(-1) as { id?: unknown } | undefined)?.id;
+  if (version === null || (hasMore && typeof last !== 'string')) {
+    throw new StripeFailure('malformed', {
+      message: `A page of ${object} has no Date or no way on (request ${response.requestId ?? 'without id'}); it is asked again.`,
+    });
+  }
+  const page = await upsertPage(deps.pool, {
+    account,
+    table: tableOf(object),
+    page: storableJson(response.text),
+    source: `backfill:${input.number}`,
+    keyFields: entityKeyFields(object),
+    ...version,
+  });
+  return {
+    position: {
+      pass: hasMore ? position.pass : position.pass + 1,
+      startingAfter: hasMore ? (last as string) : null,
+      rows: position.rows + page.listed,
+    },
+    ambiguous: page.ambiguous.map((objectId) => ({ objectId, after: version.asOfUntil })),
+  };
+}

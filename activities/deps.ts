@@ -1,0 +1,15 @@
+import type { Pool } from 'pg';
+import type { StripeClient } from '../src/stripe/client.js';
+
+/** What activities need from the worker. Clock, Stripe and database are passed in, so that tests can. */
+export interface ActivityDeps {
+  readonly pool: Pool;
+  /** The client of an account's alias; its key is resolved here and never leaves the worker. */
+  readonly stripe: (account: string) => StripeClient;
+  readonly log: ActivityLog;
+}
+
+export interface ActivityLog {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+}

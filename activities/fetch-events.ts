@@ -1,0 +1,221 @@
+import type { FetchReport } from '../src/domain/account-state.js';
+import { advanceCursor, type Cursor, marksOf, usefulMarks } from '../src/domain/cursor.js';
+import { StripeFailure } from '../src/domain/failures.js';
+import type { LagLimits } from '../src/domain/lag.js';
+import { latenessOf } from '../src/domain/lateness.js';
+import type { EventReference } from '../src/domain/references.js';
+import { claimEvents } from '../src/postgres/claim-events.js';
+import { freeClaims } from '../src/postgres/free-claims.js';
+import { recordReads } from '../src/postgres/record-reads.js';
+import { takeFence } from '../src/postgres/take-fence.js';
+import { heartbeating, type RunningActivity } from './activity-context.js';
+import type { ActivityDeps } from './deps.js';
+import { reanchor } from './reanchor.js';
+import { type Walk, walkForward, walkWindow } from './walk-events.js';
+
+export interface FetchInput {
+  readonly account: string;
+  readonly cursor: Cursor | null;
+  /** Where a walk begins while there is no cursor, in seconds of Stripe's clock. */
+  readonly anchor: number;
+  readonly lagSeconds: number;
+  readonly limits: LagLimits;
+  readonly frontier: number | null;
+  /** How many references there is room for. */
+  readonly room: number;
+  readonly waitSeconds: number;
+  readonly pollSeconds: number;
+  readonly pageCap: number;
+  /** Frees claims that are older than so many seconds and not settled; null frees none. */
+  readonly freeOlderThanSeconds: number | null;
+  /** The trouble that the workflow knows of already. */
+  readonly trouble: string | null;
+}
+
+export interface FetchResult {
+  readonly report: FetchReport;
+  readonly references: readonly EventReference[];
+}
+
+/** Longest wait after a failed pass, in seconds. */
+const LONGEST_BACKOFF_SECONDS = 15;
+
+/** What the passes of one fetch add up to. */
+interface Progress {
+  cursor: Cursor | null;
+  anchor: number;
+  frontier: number | null;
+  marks: Cursor[];
+  stripeNow: number | null;
+  complete: boolean;
+  inserted: number;
+  malformed: number;
+  requests: number;
+  passes: number;
+  lateness: number[];
+  reanchored: FetchReport['reanchored'];
+  apiVersion: string | null;
+}
+
+/**
+ * The long poll of an account: passes over the events list until there is something to hand on or the wait
+ * is over. Each pass walks from the cursor to the newest event, puts what is new into the inbox, and claims.
+ *
+ * Failures of Stripe stay inside: a pass is repeated after a growing wait, and what is wrong is reported in
+ * words. Failures of PostgreSQL end the attempt, and Temporal repeats it.
+ */
+export function fetchEvents(deps: ActivityDeps) {
+  return (input: FetchInput): Promise<FetchResult> =>
+    heartbeating(async (activity) => {
+      const { account } = input;
+      const fence = `${activity.id}#${activity.attempt}`;
+      await takeFence(deps.pool, { ...input, fetchId: fence });
+      if (input.freeOlderThanSeconds !== null) {
+        await freeClaims(deps.pool, account, input.freeOlderThanSeconds);
+      }
+      const progress = begin(input);
+      const end = Date.now() + input.waitSeconds * 1000;
+      let failures = 0;
+      let trouble: string | null = null;
+      try {
+        for (;;) {
+          try {
+            await pass(deps, input, activity, progress);
+            failures = 0;
+            trouble = null;
+          } catch (error) {
+            if (!(error instanceof StripeFailure) || error.kind === 'cancelled') throw error;
+            failures += 1;
+            trouble = error.message;
+            deps.log.warn({ account, kind: error.kind, requestId: error.requestId }, error.message);
+            if (failures >= 3 && trouble !== input.trouble) return result(input, progress, [], trouble);
+          }
+          const references = await claimEvents(deps.pool, {
+            account,
+            fence,
+            claimedBy: activity.id,
+            limit: input.room,
+          });
+          const over = Date.now() >= end || (failures === 0 && !progress.complete);
+          const recovered = input.trouble !== null && trouble === null;
+          if (references.length > 0 || over || recovered || progress.reanchored?.gap) {
+            return result(input, progress, references, trouble);
+          }
+          const wait = failures === 0 ? input.pollSeconds : backoff(failures, input.pollSeconds);
+          await activity.sleep(Math.min(wait * 1000, Math.max(0, end - Date.now())));
+        }
+      } finally {
+        await recordReads(deps.pool, account, progress.requests);
+      }
+    });
+}
+
+function begin(input: FetchInput): Progress {
+  return {
+    cursor: input.cursor,
+    anchor: input.anchor,
+    frontier: input.frontier,
+    marks: [],
+    stripeNow: null,
+    complete: false,
+    inserted: 0,
+    malformed: 0,
+    requests: 0,
+    passes: 0,
+    lateness: [],
+    reanchored: null,
+    apiVersion: null,
+  };
+}
+
+function backoff(failures: number, pollSeconds: number): number {
+  return Math.min(LONGEST_BACKOFF_SECONDS, Math.max(1, pollSeconds) * 2 ** (failures - 1));
+}
+
+async function pass(
+  deps: ActivityDeps,
+  input: FetchInput,
+  activity: RunningActivity,
+  progress: Progress,
+): Promise<void> {
+  const walkInput = { account: input.account, source: 'poll', signal: activity.signal } as const;
+  let walk: Walk;
+  try {
+    walk =
+      progress.cursor === null
+        ? await walkWindow(deps, { ...walkInput, from: progress.anchor, to: null })
+        : await walkForward(deps, { ...walkInput, cursor: progress.cursor, pageCap: input.pageCap });
+  } catch (error) {
+    progress.requests += 1;
+    if (!(error instanceof StripeFailure) || error.kind !== 'cursor-lost' || progress.cursor === null) {
+      throw error;
+    }
+    const { requests, ...found } = await reanchor(deps, {
+      account: input.account,
+      cursor: progress.cursor,
+      lagSeconds: input.lagSeconds,
+      signal: activity.signal,
+    });
+    progress.requests += requests;
+    progress.reanchored = { ...found, gap: progress.reanchored?.gap ?? found.gap };
+    progress.cursor = found.cursor;
+    progress.anchor = found.anchor;
+    progress.marks = [];
+    deps.log.warn(
+      { account: input.account, gap: found.gap },
+      'Stripe no longer knows the cursor; the walk goes on by time',
+    );
+    return pass(deps, input, activity, progress);
+  }
+  take(input, progress, walk);
+}
+
+/** Folds a walk into the progress, by the same rules as the workflow's. */
+function take(input: FetchInput, progress: Progress, walk: Walk): void {
+  const lateness = latenessOf(walk.inserted, progress.frontier, walk.stripeNow);
+  const newest = walk.newestFirst[0]?.created ?? null;
+  progress.passes += 1;
+  progress.requests += walk.requests;
+  progress.inserted += walk.inserted.length;
+  progress.malformed += walk.malformed;
+  progress.lateness.push(...lateness);
+  progress.complete = walk.complete;
+  progress.apiVersion ??= walk.apiVersion;
+  if (newest !== null) progress.frontier = Math.max(progress.frontier ?? 0, newest);
+  if (walk.stripeNow === null) return;
+  progress.stripeNow = walk.stripeNow;
+  const known = progress.marks.filter(
+    (mark) => mark.created < (walk.newestFirst.at(-1)?.created ?? Infinity),
+  );
+  progress.marks = usefulMarks([...marksOf(walk.newestFirst), ...known], walk.stripeNow, input.limits);
+  progress.cursor = advanceCursor(progress.cursor, progress.marks, walk.stripeNow, input.lagSeconds);
+}
+
+function result(
+  input: FetchInput,
+  progress: Progress,
+  references: readonly EventReference[],
+  trouble: string | null,
+): FetchResult {
+  return {
+    references,
+    report: {
+      marks: progress.marks,
+      stripeNow: progress.stripeNow,
+      frontier: progress.frontier,
+      caughtUp: progress.complete,
+      inserted: progress.inserted,
+      claimed: references.length,
+      malformed: progress.malformed,
+      requests: progress.requests,
+      passes: progress.passes,
+      lateness: progress.lateness.slice(-MOST_OBSERVATIONS),
+      reanchored: progress.reanchored,
+      apiVersion: progress.apiVersion,
+      trouble: trouble ?? (progress.passes === 0 ? input.trouble : null),
+    },
+  };
+}
+
+/** Keeps a result small where a whole backlog is late. */
+const MOST_OBSERVATIONS = 1_000;

@@ -1,0 +1,51 @@
+import type { Cursor } from '../src/domain/cursor.js';
+import { readAccount, writeAccount } from '../src/postgres/account-row.js';
+import { recordReads } from '../src/postgres/record-reads.js';
+import { heartbeating } from './activity-context.js';
+import type { ActivityDeps } from './deps.js';
+import { listEvents } from './event-pages.js';
+
+export interface OpenInput {
+  readonly account: string;
+  /** Begin at Stripe's present, whatever an earlier run left. */
+  readonly fresh: boolean;
+  readonly lagSeconds: number;
+}
+
+export interface OpenedAccount {
+  readonly cursor: Cursor | null;
+  /** Where to begin without a cursor, in seconds of Stripe's clock. */
+  readonly anchor: number;
+  /** The lag that an earlier run had reached, in seconds. */
+  readonly lagSeconds: number | null;
+  /** The API version that the account's events are rendered in; null where it has no events yet. */
+  readonly apiVersion: string | null;
+  readonly backfilled: boolean;
+}
+
+/**
+ * Finds where an account begins: where an earlier run stopped, or at the newest settled event, so that a
+ * backfill which begins afterwards leaves nothing between the two.
+ */
+export function openAccount(deps: ActivityDeps) {
+  return (input: OpenInput): Promise<OpenedAccount> =>
+    heartbeating(async ({ signal }) => {
+      const left = input.fresh ? null : await readAccount(deps.pool, input.account);
+      if (left !== null) return left;
+
+      const list = (query: string) =>
+        listEvents(deps, { account: input.account, query, source: 'poll', signal });
+      const newest = await list('limit=1');
+      const now = newest.date ?? newest.listed[0]?.created ?? Math.floor(Date.now() / 1000);
+      const anchor = Math.max(0, now - input.lagSeconds);
+      const settled = await list(`limit=1&created[lt]=${anchor}`);
+      const start = {
+        cursor: settled.listed[0] ?? null,
+        anchor,
+        apiVersion: newest.apiVersion,
+      };
+      await writeAccount(deps.pool, input.account, start);
+      await recordReads(deps.pool, input.account, 2);
+      return { ...start, lagSeconds: null, backfilled: false };
+    });
+}

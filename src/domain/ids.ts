@@ -1,0 +1,13 @@
+/** Workflow ids and what they mean to a person who reads them in the Temporal UI. */
+
+export function accountWorkflowId(account: string): string {
+  return account;
+}
+
+export function entityWorkflowId(account: string, object: string, objectId: string): string {
+  return `${account}/${object}/${objectId}`;
+}
+
+export function backfillWorkflowId(account: string, number: number): string {
+  return `${account}/backfill/${number}`;
+}

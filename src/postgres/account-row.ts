@@ -1,0 +1,63 @@
+import type { Pool } from 'pg';
+import type { Cursor } from '../domain/cursor.js';
+
+/** The copy of an account's position that a later start goes on from. */
+export interface AccountRow {
+  readonly cursor: Cursor | null;
+  /** Where to begin without a cursor, in seconds of Stripe's clock. */
+  readonly anchor: number;
+  readonly lagSeconds: number | null;
+  readonly apiVersion: string | null;
+  /** Whether a backfill of the account was ever finished. */
+  readonly backfilled: boolean;
+}
+
+const READ_ACCOUNT = `
+select cursor_id, extract(epoch from cursor_created)::bigint as cursor_created, lag_seconds, api_version,
+  backfilled_at is not null as backfilled
+from stripe_sync.accounts
+where account = $1`;
+
+/** The account's copy, or null where it was never opened. */
+export async function readAccount(pool: Pool, account: string): Promise<AccountRow | null> {
+  const { rows } = await pool.query<{
+    cursor_id: string | null;
+    cursor_created: string | number | null;
+    lag_seconds: number | null;
+    api_version: string | null;
+    backfilled: boolean;
+  }>(READ_ACCOUNT, [account]);
+  const row = rows[0];
+  if (row === undefined || row.cursor_created === null) return null;
+  const created = Number(row.cursor_created);
+  return {
+    cursor: row.cursor_id === null ? null : { id: row.cursor_id, created },
+    anchor: created,
+    lagSeconds: row.lag_seconds,
+    apiVersion: row.api_version,
+    backfilled: row.backfilled,
+  };
+}
+
+const OPEN_ACCOUNT = `
+insert into stripe_sync.accounts (account, cursor_id, cursor_created, api_version)
+values ($1, $2, to_timestamp($3), $4)
+on conflict (account) do update set
+  cursor_id = excluded.cursor_id, cursor_created = excluded.cursor_created,
+  api_version = excluded.api_version, updated_at = now()`;
+
+/** Notes where an account begins. */
+export async function writeAccount(
+  pool: Pool,
+  account: string,
+  start: Pick<AccountRow, 'cursor' | 'anchor' | 'apiVersion'>,
+): Promise<void> {
+  const { cursor, anchor, apiVersion } = start;
+  await pool.query(OPEN_ACCOUNT, [account, cursor?.id ?? null, cursor?.created ?? anchor, apiVersion]);
+}
+
+const MARK_BACKFILLED = `update stripe_sync.accounts set backfilled_at = now() where account = $1`;
+
+export async function markBackfilled(pool: Pool, account: string): Promise<void> {
+  await pool.query(MARK_BACKFILLED, [account]);
+}

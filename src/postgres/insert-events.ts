@@ -1,0 +1,90 @@
+import type { Pool } from 'pg';
+import type { Cursor } from '../domain/cursor.js';
+
+export type EventSource = 'poll' | 'webhook' | 'rescan';
+
+export interface InsertEvents {
+  readonly account: string;
+  /** JSON text of an object whose `data` is an array of Stripe events, such as a page of /v1/events. */
+  readonly page: string;
+  readonly source: EventSource;
+  /** Stripe's clock in seconds. */
+  readonly seenAt: number;
+  /** Objects that have a table. */
+  readonly objects: readonly string[];
+  /** Objects whose key is made of several fields, with those fields in order. */
+  readonly keyFields: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * Puts a page of events into the inbox, unclaimed, and returns those that were not there yet. An event that
+ * is there already stays as it is, whoever saw it first.
+ *
+ * PostgreSQL parses the page's own text, so that nothing is lost on the way through JavaScript's numbers.
+ * What can never be applied gets its outcome and the reason at once. Entries that are no events (no id, no
+ * `created`) are left out. Rows go in by id, so that two inserters of overlapping pages cannot deadlock.
+ */
+const INSERT_EVENTS = `
+with listed as (
+  select distinct on (e->>'id') e, e->'data'->'object' as o
+  from jsonb_array_elements(
+    case when jsonb_typeof($2::jsonb->'data') = 'array' then $2::jsonb->'data' else '[]' end
+  ) as e
+  where jsonb_typeof(e->'id') = 'string'
+    and jsonb_typeof(e->'created') = 'number'
+    and e->>'created' ~ '^[0-9]{1,11}$'
+  order by e->>'id'
+), routed as (
+  select e,
+    o->>'object' as object,
+    case
+      when $6::jsonb ? (o->>'object') then (
+        select string_agg(o->>field, ':' order by n)
+        from jsonb_array_elements_text($6::jsonb->(o->>'object')) with ordinality as f(field, n)
+      )
+      when jsonb_typeof(o->'id') = 'string' then o->>'id'
+    end as object_id,
+    case
+      when jsonb_typeof(o) is distinct from 'object' then 'the event carries no object'
+      when not coalesce(o->>'object' = any($5), false)
+        then 'no table for the object ' || coalesce(quote_literal(o->>'object'), 'without a name')
+      when jsonb_typeof(o->'id') is distinct from 'string' then 'the object in the event has no id'
+    end as reason
+  from listed
+)
+insert into stripe_sync.events
+  (account, id, type, created, object, object_id, api_version, event, source, seen_at,
+   outcome, error, applied_at)
+select $1, e->>'id', coalesce(e->>'type', ''), to_timestamp((e->>'created')::bigint), object, object_id,
+  e->>'api_version', e, $3, to_timestamp($4),
+  case when reason is not null then 'ignored' end, reason,
+  case when reason is not null then clock_timestamp() end
+from routed
+order by e->>'id'
+on conflict (account, id) do nothing
+returning id, extract(epoch from created)::bigint as created, outcome`;
+
+export interface InsertedEvents {
+  /** Events that were not in the inbox yet. */
+  readonly inserted: readonly Cursor[];
+  /** How many of them can never be applied. */
+  readonly ignored: number;
+}
+
+export async function insertEvents(pool: Pool, input: InsertEvents): Promise<InsertedEvents> {
+  const { rows } = await pool.query<{ id: string; created: string | number; outcome: string | null }>(
+    INSERT_EVENTS,
+    [
+      input.account,
+      input.page,
+      input.source,
+      input.seenAt,
+      input.objects,
+      JSON.stringify(input.keyFields),
+    ],
+  );
+  return {
+    inserted: rows.map((row) => ({ id: row.id, created: Number(row.created) })),
+    ignored: rows.filter((row) => row.outcome === 'ignored').length,
+  };
+}

@@ -1,0 +1,44 @@
+import type { PoolClient } from 'pg';
+
+export interface PendingEvent {
+  readonly id: string;
+  readonly type: string;
+  /** Seconds of Stripe's clock. */
+  readonly created: number;
+  readonly apiVersion: string | null;
+  /** Digest of the state that the event carries. */
+  readonly digest: string;
+}
+
+/**
+ * The named events of an entity that have no outcome yet, locked. An attempt that lost its activity finds
+ * none, because the attempt that won has settled them.
+ */
+const READ_PENDING = `
+select id, type, extract(epoch from created)::bigint as created, api_version,
+  md5((event->'data'->'object')::text) as digest
+from stripe_sync.events
+where account = $1 and id = any($2) and outcome is null
+order by id
+for update`;
+
+export async function readPending(
+  client: PoolClient,
+  account: string,
+  ids: readonly string[],
+): Promise<PendingEvent[]> {
+  const { rows } = await client.query<{
+    id: string;
+    type: string;
+    created: string | number;
+    api_version: string | null;
+    digest: string;
+  }>(READ_PENDING, [account, ids]);
+  return rows.map((row) => ({
+    id: row.id,
+    type: row.type,
+    created: Number(row.created),
+    apiVersion: row.api_version,
+    digest: row.digest,
+  }));
+}

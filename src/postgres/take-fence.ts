@@ -1,0 +1,30 @@
+import type { Pool } from 'pg';
+import type { Cursor } from '../domain/cursor.js';
+
+/**
+ * Makes `fetchId` the only fetch that may claim events of the account, and keeps a copy of the workflow's
+ * cursor and lag. An older fetch that is still running (cancelled, timed out) finds the fence taken.
+ */
+const TAKE_FENCE = `
+insert into stripe_sync.accounts as a (account, fetch_id, cursor_id, cursor_created, lag_seconds, updated_at)
+values ($1, $2, $3, to_timestamp($4), $5, now())
+on conflict (account) do update set
+  fetch_id = excluded.fetch_id,
+  cursor_id = excluded.cursor_id,
+  cursor_created = excluded.cursor_created,
+  lag_seconds = excluded.lag_seconds,
+  updated_at = now()`;
+
+export interface Fence {
+  readonly account: string;
+  readonly fetchId: string;
+  readonly cursor: Cursor | null;
+  /** Where a walk begins while there is no cursor, in seconds of Stripe's clock. */
+  readonly anchor: number;
+  readonly lagSeconds: number;
+}
+
+export async function takeFence(pool: Pool, fence: Fence): Promise<void> {
+  const { account, fetchId, cursor, anchor, lagSeconds } = fence;
+  await pool.query(TAKE_FENCE, [account, fetchId, cursor?.id ?? null, cursor?.created ?? anchor, lagSeconds]);
+}

@@ -1,0 +1,157 @@
+/** Lists every type once and upserts what it finds, while events keep flowing. */
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ListingPosition } from '../activities/backfill-type.js';
+import type { BackfillTypeProgress } from '../src/domain/account-state.js';
+import { accountWorkflowId } from '../src/domain/ids.js';
+import { createDeliveries } from './deliveries.js';
+import { backfillDetails } from './details.js';
+import { type BackfillReport, backfillReportSignal, reportProgressSignal } from './messages.js';
+import { backfillType, finishBackfill, listTypes } from './proxies.js';
+import type { AccountSettings } from './settings.js';
+
+export interface BackfillInput {
+  readonly account: string;
+  readonly number: number;
+  /** Stripe object names; all listable ones where null. */
+  readonly types: readonly string[] | null;
+  readonly settings: AccountSettings;
+  readonly apiVersion: string | null;
+  /** Handed on by continue-as-new. */
+  readonly state?: BackfillState;
+}
+
+interface BackfillState {
+  readonly types: readonly BackfillTypeProgress[];
+  readonly positions: Readonly<Record<string, ListingPosition>>;
+}
+
+export async function backfill(input: BackfillInput): Promise<readonly BackfillTypeProgress[]> {
+  const { account, number, settings } = input;
+  const positions = new Map<string, ListingPosition>(Object.entries(input.state?.positions ?? {}));
+  const progress = new Map<string, BackfillTypeProgress>(
+    (input.state?.types ?? []).map((type) => [type.object, type]),
+  );
+  const untold = new Set<string>();
+  let ended: 'done' | 'failed' | 'goes on' | null = null;
+  setHandler(reportProgressSignal, () => {
+    for (const object of progress.keys()) untold.add(object);
+  });
+
+  if (input.state === undefined) {
+    const types = input.types ?? (await listTypes.executeWithOptions({ summary: 'which types to list' }, []));
+    for (const object of types) note({ object, rows: 0, done: false });
+  }
+  const deliveries = createDeliveries({
+    account,
+    settings,
+    apiVersion: () => input.apiVersion,
+    onOutcome: () => undefined,
+  });
+  const telling = tell();
+  const left = [...progress.values()].filter((type) => !type.done).map((type) => type.object);
+  let giveWay = false;
+  try {
+    await Promise.all(Array.from({ length: settings.backfill.concurrency }, () => walker()));
+  } catch (error) {
+    await CancellationScope.nonCancellable(() => report({ number, types: [], state: 'failed' }));
+    throw error;
+  }
+  await deliveries.accepted();
+  if (giveWay) {
+    ended = 'goes on';
+    await telling;
+    const state = { types: [...progress.values()], positions: Object.fromEntries(positions) };
+    return continueAsNew<typeof backfill>({ ...input, state });
+  }
+  await deliveries.finished();
+  const complete = [...progress.values()].every((type) => type.done);
+  if (complete && input.types === null) await finishBackfill(account);
+  ended = complete ? 'done' : 'failed';
+  await telling;
+  return [...progress.values()];
+
+  /** Takes one type after the other. */
+  async function walker(): Promise<void> {
+    for (let object = left.shift(); object !== undefined && !giveWay; object = left.shift())
+      await list(object);
+  }
+
+  async function list(object: string): Promise<void> {
+    while (!giveWay) {
+      const from = positions.get(object) ?? null;
+      const summary = `list ${object}${from === null ? '' : ` from row ${from.rows}`}`;
+      try {
+        const slice = await backfillType.executeWithOptions({ summary }, [
+          {
+            account,
+            object,
+            number,
+            apiVersion: input.apiVersion,
+            from,
+            seconds: settings.backfill.sliceSeconds,
+          },
+        ]);
+        deliveries.hand(
+          slice.ambiguous.map(({ objectId, after }) => ({ object, objectId, events: [], readAfter: after })),
+        );
+        if (slice.position !== null) positions.set(object, slice.position);
+        const done = slice.position === null;
+        note({
+          object,
+          rows: slice.rows,
+          done,
+          ...(slice.skipped === null ? {} : { skipped: slice.skipped }),
+        });
+        if (done) return;
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        note({ object, rows: from?.rows ?? 0, done: true, skipped: reasonOf(error) });
+        return;
+      }
+      giveWay = giveWay || workflowInfo().continueAsNewSuggested;
+    }
+  }
+
+  function note(type: BackfillTypeProgress): void {
+    progress.set(type.object, type);
+    untold.add(type.object);
+    setCurrentDetails(backfillDetails([...progress.values()]));
+  }
+
+  /** One signal at a time, each with all that is new, so that a fast backfill does not flood its account. */
+  async function tell(): Promise<void> {
+    for (;;) {
+      await condition(() => untold.size > 0 || ended !== null);
+      const types = [...untold].flatMap((object) => progress.get(object) ?? []);
+      untold.clear();
+      const state = ended;
+      await report({ number, types, ...(state === 'done' || state === 'failed' ? { state } : {}) });
+      if (state !== null) return;
+    }
+  }
+
+  /** An account that was stopped hears nothing any more, and need not. */
+  async function report(what: BackfillReport): Promise<void> {
+    try {
+      await getExternalWorkflowHandle(accountWorkflowId(account)).signal(backfillReportSignal, what);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof ApplicationFailure ? (cause.message ?? 'it failed') : 'it failed';
+}

@@ -1,0 +1,46 @@
+/** What the Temporal UI shows of a run, in words (Markdown). No payload and no customer data. */
+import type { BackfillTypeProgress } from '../src/domain/account-state.js';
+import type { AccountStatus } from './messages.js';
+
+function time(seconds: number | null): string {
+  return seconds === null
+    ? 'never'
+    : `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+export function accountDetails(status: AccountStatus): string {
+  const { counters, cursor, backfill, gap } = status;
+  const lines = [
+    `**${status.state}**, ${status.caughtUp ? 'caught up' : `${status.behindSeconds} s behind`}, lag ${status.lagSeconds} s`,
+    `Cursor: ${cursor === null ? `none yet, from ${time(status.anchor)}` : `\`${cursor.id}\` of ${time(cursor.created)}`}`,
+    `Events: ${counters.received} received, ${counters.applied} applied, ${counters.stale} stale, ` +
+      `${counters.fetched} settled by a read, ${counters.parked} parked, ${status.inFlight} entities under way`,
+    `Late: ${status.lateness.count} (worst ${status.lateness.maxSeconds} s), leaks: ${status.leaks}`,
+    `Stripe's clock at the last pass: ${time(status.stripeNow)}`,
+  ];
+  if (backfill !== null) {
+    const done = backfill.types.filter((type) => type.done).length;
+    const rows = backfill.types.reduce((sum, type) => sum + type.rows, 0);
+    lines.push(
+      `Backfill ${backfill.number} (${backfill.reason}): ${backfill.state}, ${done} of ${backfill.types.length} types, ${rows} rows`,
+    );
+  }
+  if (gap !== null)
+    lines.push(`**Gap**: events between ${time(gap.from)} and ${time(gap.to)} are past Stripe's retention`);
+  if (status.trouble !== null) lines.push(`**Trouble**: ${status.trouble}`);
+  return lines.join('\n\n');
+}
+
+export function backfillDetails(types: readonly BackfillTypeProgress[]): string {
+  const rows = types
+    .filter((type) => type.rows > 0 || type.skipped !== undefined)
+    .map((type) => `| ${type.object} | ${type.rows} | ${type.skipped ?? (type.done ? 'done' : 'listing')} |`);
+  const done = types.filter((type) => type.done).length;
+  return [
+    `${done} of ${types.length} types are listed`,
+    '',
+    '| type | rows | state |',
+    '|---|---|---|',
+    ...rows,
+  ].join('\n');
+}

@@ -1,0 +1,48 @@
+/** Every signal and query, with its types. Names are part of the contract: the Temporal UI and CLI send them. */
+import { defineQuery, defineSignal } from '@temporalio/workflow';
+import type { AccountState, BackfillTypeProgress } from '../src/domain/account-state.js';
+import type { EventReference } from '../src/domain/references.js';
+
+/** Stops polling until `resume`. Needs no payload. */
+export const pauseSignal = defineSignal('pause');
+/** Goes on from the cursor. Needs no payload. */
+export const resumeSignal = defineSignal('resume');
+/** Polls now. */
+export const wakeSignal = defineSignal('wake');
+/** Ends the workflow once what it has claimed is delivered. */
+export const stopSignal = defineSignal('stop');
+
+export interface ResyncRequest {
+  /** Stripe object names; all listable ones without it. */
+  readonly types?: readonly string[];
+}
+/** Lists everything again while events keep flowing. The payload may be left out. */
+export const resyncSignal = defineSignal<[ResyncRequest?]>('resync');
+
+export interface BackfillReport {
+  readonly number: number;
+  readonly types: readonly BackfillTypeProgress[];
+  /** Set with the last report. */
+  readonly state?: 'done' | 'failed';
+}
+/** From a backfill to its account. */
+export const backfillReportSignal = defineSignal<[BackfillReport]>('backfill-report');
+/** From an account to its backfill: tell all that you know. */
+export const reportProgressSignal = defineSignal('report-progress');
+
+export interface EntityBatch {
+  readonly events: readonly EventReference[];
+  /** Set where the entity has to be read wholly after this second of Stripe's clock. */
+  readonly readAfter: number | null;
+}
+/** More changes for an entity that is being applied. */
+export const deliverSignal = defineSignal<[EntityBatch]>('deliver');
+
+export interface AccountStatus extends Omit<AccountState, 'lag'> {
+  readonly account: string;
+  readonly state: 'running' | 'paused' | 'stopping';
+  readonly lagSeconds: number;
+  readonly behindSeconds: number;
+  readonly inFlight: number;
+}
+export const statusQuery = defineQuery<AccountStatus>('status');

@@ -1,0 +1,55 @@
+/** How each activity is run, with the reason. */
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.js';
+
+/**
+ * The long poll. A heartbeat that stays away tells of a dead worker. A cancelled poll is not waited for: a
+ * pause takes effect at once, and the fence keeps what is left of the poll from claiming.
+ */
+export const { fetchEvents } = proxyActivities<Activities>({
+  startToCloseTimeout: '30 minutes',
+  heartbeatTimeout: '10 seconds',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
+});
+
+/** Walks whose length nobody knows. They heartbeat, so only a lost worker ends them. */
+export const { rescanEvents, backfillType } = proxyActivities<Activities>({
+  startToCloseTimeout: '2 hours',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+});
+
+/** Single steps, repeated for as long as Stripe or PostgreSQL are away. */
+export const { openAccount, finishBackfill, listTypes, parkChanges } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+});
+
+/** A preflight answers a person who waits. */
+export const { checkAccount } = proxyActivities<Activities>({
+  startToCloseTimeout: '20 seconds',
+  retry: { maximumAttempts: 1 },
+});
+
+/**
+ * The apply as a local activity: no task queue, one workflow task for the whole child. Its timeout lies above
+ * the statement's and the lock's, so that PostgreSQL gives up first. What takes longer goes to the queue.
+ */
+export const { applyChanges: applyLocally } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '20 seconds',
+  retry: { initialInterval: '100 milliseconds', maximumAttempts: 3 },
+});
+
+/** The apply where the local one failed: as long as PostgreSQL is away, and never when it refuses. */
+export const { applyChanges: applyPatiently } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+});
+
+/** Reads of an object: repeated while Stripe is away; what Stripe refuses for good fails at once. */
+export const { settleEntity } = proxyActivities<Activities>({
+  startToCloseTimeout: '3 minutes',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+});

@@ -1,0 +1,48 @@
+/** What an account was started with. Travels in every run's input: fields are added, never renamed. */
+import type { Hydrate } from '../activities/apply-changes.js';
+import type { LagLimits } from '../src/domain/lag.js';
+
+export interface AccountSettings {
+  readonly lag: LagLimits;
+  readonly hydrate: Hydrate;
+  readonly poll: {
+    /** Between two passes, in seconds. */
+    readonly everySeconds: number;
+    /** How long one fetch waits for something to hand on. */
+    readonly waitSeconds: number;
+    /** Pages of 100 events that one pass walks at most. */
+    readonly pageCap: number;
+    /** References that one fetch hands on at most. */
+    readonly batch: number;
+  };
+  readonly rescan: { readonly everySeconds: number; readonly windowSeconds: number };
+  /** How often stray claims are freed, and how old a claim must be for it. */
+  readonly free: { readonly everySeconds: number; readonly olderThanSeconds: number };
+  readonly backfill: {
+    readonly enabled: boolean;
+    /** Stripe object names; all listable ones where null. */
+    readonly types: readonly string[] | null;
+    readonly concurrency: number;
+    /** How long one activity lists before it reports, in seconds. */
+    readonly sliceSeconds: number;
+  };
+  /** Entity children that may be under way at a time. */
+  readonly maxInFlight: number;
+  /** Child starts after which a run gives way to the next. */
+  readonly childStartsPerRun: number;
+  /** Whether the namespace knows `StripeAccount` and `StripeObject`. */
+  readonly searchAttributes: boolean;
+}
+
+/** What most of the settings are unless somebody says otherwise. */
+export const DEFAULT_SETTINGS: AccountSettings = {
+  lag: { floorSeconds: 5, maxSeconds: 300 },
+  hydrate: 'auto',
+  poll: { everySeconds: 1, waitSeconds: 60, pageCap: 10, batch: 500 },
+  rescan: { everySeconds: 600, windowSeconds: 3600 },
+  free: { everySeconds: 300, olderThanSeconds: 120 },
+  backfill: { enabled: true, types: null, concurrency: 4, sliceSeconds: 10 },
+  maxInFlight: 200,
+  childStartsPerRun: 500,
+  searchAttributes: false,
+};
