@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { CancelledFailure, Context } from '@temporalio/activity';
 
 /**
@@ -10,8 +9,8 @@ export interface RunningActivity {
   /** The same over all attempts: workflow, run and activity. */
   readonly id: string;
   readonly attempt: number;
-  /** Waits, and rejects with the activity's cancellation. */
-  sleep(milliseconds: number): Promise<void>;
+  /** Waits, or returns early where `until` aborts. Rejects with the activity's cancellation. */
+  sleep(milliseconds: number, until?: AbortSignal): Promise<void>;
   /** What the next attempt finds, should this one be lost. */
   remember(details: unknown): void;
   readonly remembered: unknown;
@@ -36,15 +35,27 @@ export async function heartbeating<T>(body: (activity: RunningActivity) => Promi
         details = next;
         context.heartbeat(next);
       },
-      async sleep(milliseconds) {
-        try {
-          await delay(Math.max(0, milliseconds), undefined, { signal });
-        } catch {
-          throw new CancelledFailure('the activity was cancelled');
-        }
-      },
+      sleep: (milliseconds, until) => sleep(milliseconds, signal, until),
     });
   } finally {
     clearInterval(timer);
   }
+}
+
+function sleep(milliseconds: number, cancelled: AbortSignal, until: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => () => {
+      clearTimeout(timer);
+      cancelled.removeEventListener('abort', cancel);
+      until?.removeEventListener('abort', done);
+      settle();
+    };
+    const done = end(resolve);
+    const cancel = end(() => reject(new CancelledFailure('the activity was cancelled')));
+    const timer = setTimeout(done, Math.max(0, milliseconds));
+    cancelled.addEventListener('abort', cancel);
+    until?.addEventListener('abort', done);
+    if (cancelled.aborted) cancel();
+    else if (until?.aborted) done();
+  });
 }

@@ -72,7 +72,7 @@ export function backfillType(deps: ActivityDeps) {
           position = page.position;
           ambiguous.push(...page.ambiguous);
           activity.remember({ position, ambiguous } satisfies Remembered);
-          if (Date.now() >= end || ambiguous.length >= MOST_AMBIGUOUS) {
+          if (deps.stopping.aborted || Date.now() >= end || ambiguous.length >= MOST_AMBIGUOUS) {
             const done = position.pass >= passes.length;
             return { position: done ? null : position, rows: position.rows, skipped: null, ambiguous };
           }

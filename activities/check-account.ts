@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { assertMigrated } from '../src/postgres/migrate.js';
+import { assertMigrated } from '../src/postgres/schema.js';
 import type { ActivityDeps } from './deps.js';
 
 /**

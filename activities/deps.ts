@@ -7,9 +7,12 @@ export interface ActivityDeps {
   /** The client of an account's alias; its key is resolved here and never leaves the worker. */
   readonly stripe: (account: string) => StripeClient;
   readonly log: ActivityLog;
+  /** Aborts when the worker begins to shut down: what waits or walks then hands in what it has. */
+  readonly stopping: AbortSignal;
 }
 
 export interface ActivityLog {
   info(fields: Record<string, unknown>, message: string): void;
   warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
 }

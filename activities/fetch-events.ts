@@ -1,6 +1,6 @@
 import type { FetchReport } from '../src/domain/account-state.js';
 import { advanceCursor, type Cursor, marksOf, usefulMarks } from '../src/domain/cursor.js';
-import { StripeFailure } from '../src/domain/failures.js';
+import { StripeFailure, UserError } from '../src/domain/failures.js';
 import type { LagLimits } from '../src/domain/lag.js';
 import { latenessOf } from '../src/domain/lateness.js';
 import type { EventReference } from '../src/domain/references.js';
@@ -84,10 +84,10 @@ export function fetchEvents(deps: ActivityDeps) {
             failures = 0;
             trouble = null;
           } catch (error) {
-            if (!(error instanceof StripeFailure) || error.kind === 'cancelled') throw error;
+            if (!isTrouble(error)) throw error;
             failures += 1;
             trouble = error.message;
-            deps.log.warn({ account, kind: error.kind, requestId: error.requestId }, error.message);
+            deps.log.warn({ account, ...(error instanceof StripeFailure && facts(error)) }, error.message);
             if (failures >= 3 && trouble !== input.trouble) return result(input, progress, [], trouble);
           }
           const references = await claimEvents(deps.pool, {
@@ -96,18 +96,27 @@ export function fetchEvents(deps: ActivityDeps) {
             claimedBy: activity.id,
             limit: input.room,
           });
-          const over = Date.now() >= end || (failures === 0 && !progress.complete);
+          const over = deps.stopping.aborted || Date.now() >= end || (failures === 0 && !progress.complete);
           const recovered = input.trouble !== null && trouble === null;
           if (references.length > 0 || over || recovered || progress.reanchored?.gap) {
             return result(input, progress, references, trouble);
           }
           const wait = failures === 0 ? input.pollSeconds : backoff(failures, input.pollSeconds);
-          await activity.sleep(Math.min(wait * 1000, Math.max(0, end - Date.now())));
+          await activity.sleep(Math.min(wait * 1000, Math.max(0, end - Date.now())), deps.stopping);
         }
       } finally {
         await recordReads(deps.pool, account, progress.requests);
       }
     });
+}
+
+/** What the loop waits out by itself: Stripe's failures, and a key that is missing. */
+function isTrouble(error: unknown): error is StripeFailure | UserError {
+  return error instanceof UserError || (error instanceof StripeFailure && error.kind !== 'cancelled');
+}
+
+function facts({ kind, status, requestId }: StripeFailure): Record<string, unknown> {
+  return { kind, status, requestId };
 }
 
 function begin(input: FetchInput): Progress {

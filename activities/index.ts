@@ -32,6 +32,8 @@ export function createActivities(deps: ActivityDeps) {
   };
 }
 
+export type { ActivityDeps, ActivityLog } from './deps.js';
+
 export type Activities = ReturnType<typeof createActivities>;
 
 /** Lets every answer of Stripe's tell its clock. */

@@ -1,5 +1,5 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { StripeFailure } from '../src/domain/failures.js';
+import { StripeFailure, UserError } from '../src/domain/failures.js';
 import { isTransientPostgresError, postgresErrorSummary } from '../src/postgres/errors.js';
 
 type Activity = (...args: never[]) => Promise<unknown>;
@@ -33,6 +33,8 @@ export function reportable(error: unknown): Error {
       ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
     });
   }
+  if (error instanceof UserError)
+    return ApplicationFailure.create({ type: 'Configuration', message: error.message });
   const summary = postgresErrorSummary(error);
   if (summary !== null) {
     const transient = isTransientPostgresError(error);

@@ -56,8 +56,8 @@ type Verdict = 'apply' | 'stale' | 'same' | 'fetch';
 /**
  * Whether `later` follows `earlier` when both lie in one second.
  *
- * Evidence: the same state changes nothing; a creation comes first and a deletion last, unless the object may
- * be created again, when a creation and a deletion in one second say nothing of their order.
+ * Evidence: the same state changes nothing; a creation comes first and a deletion last. Neither holds where
+ * the object may be created again: one second may see the end of one life and the beginning of the next.
  */
 function orderWithinSecond(
   change: PendingChange,
@@ -66,7 +66,8 @@ function orderWithinSecond(
 ): Verdict {
   const deletes = change.kind === 'deleted';
   if (change.digest === other.digest && deletes === other.deleted) return 'same';
-  if (traits.recreatable && (deletes || other.deleted || change.kind === 'created')) return 'fetch';
+  const mayBeAnotherLife = deletes || other.deleted || change.kind === 'created' || other.kind === 'created';
+  if (traits.recreatable && mayBeAnotherLife) return 'fetch';
   if (deletes) return other.deleted ? 'fetch' : 'apply';
   if (other.deleted) return 'stale';
   if (change.kind === 'created') return 'stale';

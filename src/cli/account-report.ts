@@ -1,0 +1,105 @@
+/** How far an account is, put together from its workflow and from the ledger. */
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import type { Pool } from 'pg';
+import { type AccountStatus, statusQuery } from '../../workflows/messages.js';
+import type { Cursor } from '../domain/cursor.js';
+import { UserError } from '../domain/failures.js';
+import { accountWorkflowId } from '../domain/ids.js';
+import { LATENESS_BUCKETS } from '../domain/lateness.js';
+import { countOutcomes, countReads, type OutcomeCounts } from '../postgres/account-counts.js';
+import { readAccount } from '../postgres/account-row.js';
+
+/** The shape of `status --json`. Seconds are of Stripe's clock. Fields are added, never renamed. */
+export interface AccountReport {
+  readonly account: string;
+  readonly state: 'running' | 'paused' | 'stopped';
+  readonly cursor: Cursor | null;
+  readonly lagSeconds: number | null;
+  readonly behindSeconds: number | null;
+  readonly counts: OutcomeCounts;
+  readonly late: {
+    readonly count: number;
+    readonly maxSeconds: number;
+    /** Events per bucket; `upToSeconds` is null for what is later than the last bound. */
+    readonly histogram: readonly { readonly upToSeconds: number | null; readonly count: number }[];
+  };
+  readonly leaks: number;
+  readonly backfill: {
+    readonly state: 'running' | 'done' | 'failed';
+    readonly types: AccountStatus['backfill'] extends infer B | null
+      ? B extends { types: infer T }
+        ? T
+        : never
+      : never;
+    readonly number: number;
+    readonly reason: string;
+  } | null;
+  readonly reads: { readonly used30d: number; readonly allowance: number };
+  /** Seconds between which events may be gone for good, where a cursor aged out. */
+  readonly gap: AccountStatus['gap'];
+  /** What stands in the way at present, in words. */
+  readonly trouble: string | null;
+}
+
+const QUERY_TIMEOUT_MS = 10_000;
+
+/** The status of a running account's workflow, or null where it does not run. */
+export async function queryStatus(client: Client, account: string): Promise<AccountStatus | null> {
+  const handle = client.workflow.getHandle(accountWorkflowId(account));
+  try {
+    const { status } = await handle.describe();
+    if (status.name !== 'RUNNING') return null;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
+  try {
+    return await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
+      handle.query(statusQuery),
+    );
+  } catch (error) {
+    throw new UserError(
+      `${account} runs, but no worker answers for it (${error instanceof Error ? error.message : String(error)}). ` +
+        'Start one with: stripe-sync worker',
+    );
+  }
+}
+
+/** @throws UserError where the account is unknown, or runs without a worker */
+export async function reportAccount(client: Client, pool: Pool, account: string): Promise<AccountReport> {
+  const status = await queryStatus(client, account);
+  const row = await readAccount(pool, account);
+  if (status === null && row === null) {
+    throw new UserError(`There is no account ${account}. Start it with: stripe-sync start ${account}`);
+  }
+  const [counts, reads] = await Promise.all([countOutcomes(pool, account), countReads(pool, account)]);
+  const lateness = status?.lateness ?? null;
+  return {
+    account,
+    state: status === null ? 'stopped' : status.state === 'stopping' ? 'running' : status.state,
+    cursor: status === null ? (row?.cursor ?? null) : status.cursor,
+    lagSeconds: status?.lagSeconds ?? row?.lagSeconds ?? null,
+    behindSeconds: behindOf(status),
+    counts,
+    late: {
+      count: lateness?.count ?? 0,
+      maxSeconds: lateness?.maxSeconds ?? 0,
+      histogram: [...LATENESS_BUCKETS, null].map((upToSeconds, index) => ({
+        upToSeconds,
+        count: lateness?.histogram[index] ?? 0,
+      })),
+    },
+    leaks: status?.leaks ?? 0,
+    backfill: status?.backfill ?? null,
+    reads,
+    gap: status?.gap ?? null,
+    trouble: status?.trouble ?? null,
+  };
+}
+
+/** A paused account falls behind by the clock; a stopped one by a time that nobody measures. */
+function behindOf(status: AccountStatus | null): number | null {
+  if (status === null) return null;
+  if (status.state !== 'paused' || status.stripeNow === null) return status.behindSeconds;
+  return Math.max(status.behindSeconds, Math.round(Date.now() / 1000 - status.stripeNow));
+}

@@ -1,0 +1,126 @@
+/** The only place that reads the environment. Temporal's own variables are read by @temporalio/envconfig. */
+import { z } from 'zod';
+import { UserError } from './domain/failures.js';
+import { parseApiBase } from './stripe/http-client.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface SandboxConfig {
+  /** Undefined: the sandbox brings its own PostgreSQL. */
+  readonly databaseUrl: string | undefined;
+  /** Undefined: Stripe's own (or, in the sandbox, the simulator's). */
+  readonly stripeApiBase: string | undefined;
+  readonly taskQueue: string;
+  readonly logLevel: LogLevel;
+}
+
+export interface Config extends SandboxConfig {
+  readonly databaseUrl: string;
+}
+
+// No value is quoted in a message: a DATABASE_URL holds a password, and secrets get pasted into wrong places.
+const variables = z.object({
+  DATABASE_URL: z
+    .string()
+    .refine(
+      isPostgresUrl,
+      'is not a PostgreSQL URL: give one like postgres://user:password@host:5432/database',
+    )
+    .optional(),
+  STRIPE_API_BASE: z
+    .string()
+    .superRefine((url, context) => {
+      try {
+        parseApiBase(url);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        context.addIssue({ code: 'custom', message: `cannot be used. ${error.message}` });
+      }
+    })
+    .optional(),
+  STRIPE_SYNC_TASK_QUEUE: z
+    .string()
+    .max(1000, 'is too long: the name of a task queue has 1000 characters at most')
+    .default('stripe-sync'),
+  STRIPE_SYNC_LOG_LEVEL: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(LOG_LEVELS, `is no log level: choose one of ${LOG_LEVELS.join(', ')}`))
+    .default('info'),
+});
+
+/**
+ * The configuration, checked as a whole: throws one `UserError` that lists everything wrong. A blank variable
+ * counts as not set. DATABASE_URL is required, except in the sandbox.
+ */
+export function loadConfig(env: Environment, options?: { readonly sandbox?: false | undefined }): Config;
+export function loadConfig(env: Environment, options: { readonly sandbox: boolean }): SandboxConfig;
+export function loadConfig(env: Environment, options: { readonly sandbox?: boolean | undefined } = {}) {
+  const set = Object.fromEntries(Object.keys(variables.shape).map((name) => [name, settingOf(env, name)]));
+  const result = variables.safeParse(set);
+  const problems = (result.error?.issues ?? []).map((issue) => `${String(issue.path[0])} ${issue.message}`);
+  if (set.DATABASE_URL === undefined && options.sandbox !== true) {
+    problems.unshift('DATABASE_URL is not set: give the URL of the PostgreSQL database to write to');
+  }
+  if (!result.success || problems.length > 0) {
+    throw new UserError(
+      `The environment is not usable:\n${problems.map((text) => `  - ${text}`).join('\n')}`,
+    );
+  }
+  return {
+    databaseUrl: result.data.DATABASE_URL,
+    stripeApiBase: result.data.STRIPE_API_BASE,
+    taskQueue: result.data.STRIPE_SYNC_TASK_QUEUE,
+    logLevel: result.data.STRIPE_SYNC_LOG_LEVEL,
+  };
+}
+
+/**
+ * The Stripe API key of an account: STRIPE_API_KEY_<ALIAS> (the alias in capitals, other characters than A to Z
+ * and 0 to 9 as `_`), or else STRIPE_API_KEY. Throws a `UserError`, which never holds the value.
+ */
+export function apiKeyOf(env: Environment, alias: string): string {
+  const own = `STRIPE_API_KEY_${validateAlias(alias)
+    .toUpperCase()
+    .replace(/[^A-Z0-9]/g, '_')}`;
+  const name = settingOf(env, own) === undefined ? 'STRIPE_API_KEY' : own;
+  const key = settingOf(env, name);
+  if (key === undefined) {
+    throw new UserError(`There is no Stripe API key for the account ${alias}: set ${own} or STRIPE_API_KEY.`);
+  }
+  if (key.startsWith('pk_')) {
+    throw new UserError(
+      `${name} is a publishable key (pk_…), which cannot read anything: set a restricted key (rk_…) with read ` +
+        'permissions, or a secret key (sk_…).',
+    );
+  }
+  if (!/^[sr]k_\w+$/.test(key)) {
+    throw new UserError(
+      `${name} is not a Stripe API key: it must start with rk_ or sk_ and hold letters, digits and _ only ` +
+        '(no quotes around it).',
+    );
+  }
+  return key;
+}
+
+/** The alias as it is. Throws a `UserError` for one that could not be part of a workflow id or a URL. */
+export function validateAlias(alias: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/.test(alias)) return alias;
+  const shown = /^[\x20-\x7e]{1,80}$/.test(alias) && !/[sr]k_/.test(alias) ? ` "${alias}"` : '';
+  throw new UserError(
+    `The account alias${shown} cannot be used: an alias has 1 to 64 letters, digits, dots, hyphens or underscores, ` +
+      'and begins with a letter or digit.',
+  );
+}
+
+function settingOf(env: Environment, name: string): string | undefined {
+  return env[name]?.trim() || undefined;
+}
+
+function isPostgresUrl(value: string): boolean {
+  // A Unix socket's URL has no host (postgres://user@/db?host=/run), which URL itself does not take.
+  return /^postgres(?:ql)?:\/\//.test(value) && URL.canParse(value.replace('@/', '@localhost/'));
+}

@@ -1,0 +1,89 @@
+import { isDeepStrictEqual } from 'node:util';
+import { escapeIdentifier, type Pool } from 'pg';
+import { entityKeyFields, listableObjects, syncedObjects, tableOf } from '../stripe/catalog.js';
+import { storableJson } from '../stripe/storable-json.js';
+
+/** What Stripe has, as the simulator tells it: object name, then id, then state. */
+export type TrueObjects = ReadonlyMap<
+  string,
+  ReadonlyMap<string, { readonly data: Readonly<Record<string, unknown>>; readonly deleted: boolean }>
+>;
+
+export interface Difference {
+  readonly object: string;
+  readonly id: string;
+  readonly kind: 'missing' | 'extra' | 'differs' | 'not a tombstone' | 'a tombstone';
+  /** Top-level keys whose values differ. */
+  readonly keys?: readonly string[];
+}
+
+export interface Comparison {
+  /** Rows that were compared with a living object. */
+  readonly equal: number;
+  readonly tombstones: number;
+  readonly differences: readonly Difference[];
+  /** Objects that neither a list nor an event ever showed, by type: nobody can know of them. */
+  readonly invisible: Readonly<Record<string, number>>;
+}
+
+/**
+ * Compares every object table of an account with the truth.
+ *
+ * @param announced keys (`object/id`) of all objects that an event ever carried; an object without a list of
+ *   its own can only be known by one
+ */
+export async function compareTruth(
+  pool: Pool,
+  account: string,
+  truth: TrueObjects,
+  announced: ReadonlySet<string>,
+): Promise<Comparison> {
+  const listable = new Set(listableObjects().map((entry) => entry.object));
+  const differences: Difference[] = [];
+  const invisible: Record<string, number> = {};
+  let equal = 0;
+  let tombstones = 0;
+  for (const { object } of syncedObjects()) {
+    const rows = await readRows(pool, account, tableOf(object));
+    for (const [id, known] of truth.get(object) ?? []) {
+      const key = keyOf(object, id, known.data);
+      const row = rows.get(key);
+      rows.delete(key);
+      if (row === undefined) {
+        const visible = announced.has(`${object}/${id}`) || (listable.has(object) && !known.deleted);
+        if (visible) differences.push({ object, id, kind: 'missing' });
+        else invisible[object] = (invisible[object] ?? 0) + 1;
+      } else if (known.deleted !== row.deleted) {
+        differences.push({ object, id, kind: known.deleted ? 'not a tombstone' : 'a tombstone' });
+      } else if (known.deleted) {
+        tombstones += 1;
+      } else {
+        const keys = differingKeys(JSON.parse(storableJson(JSON.stringify(known.data))), row.data);
+        if (keys.length === 0) equal += 1;
+        else differences.push({ object, id, kind: 'differs', keys });
+      }
+    }
+    for (const id of rows.keys()) differences.push({ object, id, kind: 'extra' });
+  }
+  return { equal, tombstones, differences, invisible };
+}
+
+type State = Record<string, unknown>;
+
+async function readRows(pool: Pool, account: string, table: string) {
+  const { rows } = await pool.query<{ id: string; data: State; deleted: boolean }>(
+    `select id, data, deleted from stripe.${escapeIdentifier(table)} where account = $1`,
+    [account],
+  );
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+function keyOf(object: string, id: string, data: Readonly<State>): string {
+  const fields = entityKeyFields(object);
+  return fields.length > 1 ? fields.map((field) => String(data[field])).join(':') : id;
+}
+
+function differingKeys(truth: State, row: State): string[] {
+  const keys = new Set([...Object.keys(truth), ...Object.keys(row)]);
+  return [...keys].filter((key) => !isDeepStrictEqual(truth[key], row[key]));
+}

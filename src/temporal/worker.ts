@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, type NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import type { Pool } from 'pg';
+import { type ActivityLog, createActivities } from '../../activities/index.js';
+import { UserError } from '../domain/failures.js';
+import type { StripeClient } from '../stripe/client.js';
+
+export interface WorkerOptions {
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  readonly taskQueue: string;
+  readonly pool: Pool;
+  readonly stripe: (account: string) => StripeClient;
+  readonly log: ActivityLog;
+  /** Aborts when the worker begins to shut down. */
+  readonly stopping: AbortSignal;
+}
+
+/** Each account's long poll holds a slot all the time, so slots bound how many accounts a worker serves. */
+const ACTIVITY_SLOTS = 1_000;
+/** PostgreSQL's connections, not these, bound how many applies run at a time. */
+const LOCAL_ACTIVITY_SLOTS = 200;
+/** How long activities have to end once the worker was told to stop. */
+const SHUTDOWN_GRACE = '10 seconds';
+
+/** A worker for all workflows and activities, not running yet. */
+export function createWorker(options: WorkerOptions): Promise<Worker> {
+  const { connection, namespace, taskQueue, pool, stripe, log, stopping } = options;
+  return Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    workflowBundle: { codePath: workflowBundlePath() },
+    activities: createActivities({ pool, stripe, log, stopping }),
+    maxConcurrentActivityTaskExecutions: ACTIVITY_SLOTS,
+    maxConcurrentLocalActivityExecutions: LOCAL_ACTIVITY_SLOTS,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+  });
+}
+
+/** The bundle that the build makes: beside the compiled code, or in dist where the sources run. */
+export function workflowBundlePath(): string {
+  for (const place of ['../../workflow-bundle.js', '../../dist/workflow-bundle.js']) {
+    const path = fileURLToPath(new URL(place, import.meta.url));
+    if (existsSync(path)) return path;
+  }
+  throw new UserError('The workflow bundle is missing: run npm run build.');
+}
+
+/** Sends the SDK's own log lines to ours. Once per process, before the first worker. */
+export function installRuntime(log: ActivityLog): void {
+  Runtime.install({
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
+      const { workflowId, runId, activityType, error } = meta ?? {};
+      const fields = { component: 'temporal', workflowId, runId, activityType, error: messageOf(error) };
+      if (level === 'WARN') log.warn(fields, message);
+      else log.error(fields, message);
+    }),
+    shutdownSignals: [],
+  });
+}
+
+function messageOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.message : undefined;
+}
