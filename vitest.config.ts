@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests of pure decisions: no I/O, so they wait for no server. Everything else runs on the real parts. */
+const UNIT = ['test/domain/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    reporters: process.env.CI
+      ? ['default', ['json', { outputFile: 'node_modules/.vitest/results.json' }]]
+      : ['default'],
+    projects: [
+      { extends: true, test: { name: 'unit', include: UNIT } },
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['test/**/*.test.ts'],
+          exclude: [...UNIT, '**/node_modules/**'],
+          globalSetup: 'test/support/global-setup.ts',
+        },
+      },
+    ],
+  },
+});
