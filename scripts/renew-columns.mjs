@@ -2,7 +2,8 @@
 // columns of each object table. Read from the installed stripe package's declarations, whose layout is
 // regular (one interface per object at the top level of a file, one member a line). Anything that this
 // reader does not understand ends it with an error: a column of a wrong type must not slip in.
-// Run: node scripts/renew-columns.mjs (see docs/catalog.md).
+// Run: node scripts/renew-columns.mjs (see docs/catalog.md); with --check it writes nothing, and ends with 1
+// where the file is not what the installed package gives.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -145,6 +146,13 @@ const lines = objects.map(([object, { columns, ...rest }]) => {
   return `    ${JSON.stringify(object)}: ${head},"columns":[${body}]}`;
 });
 const text = `{\n  "sdkVersion": "${sdkVersion}",\n  "apiVersion": "${apiVersion}",\n  "objects": {\n${lines.join(',\n')}\n  }\n}\n`;
-writeFileSync(`${dataFolder}columns.json`, text);
 const total = objects.reduce((sum, [, { columns }]) => sum + columns.length, 0);
-console.log(`columns.json: ${objects.length} objects, ${total} columns, stripe ${sdkVersion}`);
+if (process.argv.includes('--check')) {
+  if (readFileSync(`${dataFolder}columns.json`, 'utf8') !== text) {
+    console.error(`columns.json is not what stripe ${sdkVersion} gives. Run: node scripts/renew-columns.mjs`);
+    process.exitCode = 1;
+  }
+} else {
+  writeFileSync(`${dataFolder}columns.json`, text);
+  console.log(`columns.json: ${objects.length} objects, ${total} columns, stripe ${sdkVersion}`);
+}

@@ -15,13 +15,13 @@ export interface PoolOptions {
   readonly idleInTransactionTimeoutMs?: number;
   /** Milliseconds to wait for a connection; 10 s unless told. */
   readonly connectTimeoutMs?: number;
+  /** Milliseconds beyond the statement's limit after which a silent server is given up; 15 s unless told. */
+  readonly silenceMs?: number;
   /** Told of connections that died while nobody used them. The next query opens another one. */
   readonly onConnectionLost?: (error: Error) => void;
 }
 
 const INT8 = 20;
-// The server's own limit comes first; this one is for a server or network that has gone silent.
-const SILENCE_MS = 15_000;
 
 /**
  * A pool whose connections may die at any time without ending the process. Options in the connection string
@@ -41,7 +41,9 @@ export function createPool(options: PoolOptions): pg.Pool {
     lock_timeout: options.lockTimeoutMs ?? 10_000,
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 60_000,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
-    ...(statementTimeoutMs === 0 ? {} : { query_timeout: statementTimeoutMs + SILENCE_MS }),
+    ...(statementTimeoutMs === 0
+      ? {}
+      : { query_timeout: statementTimeoutMs + (options.silenceMs ?? 15_000) }),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser },

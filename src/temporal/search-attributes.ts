@@ -1,6 +1,6 @@
 /** The search attributes by which runs are found in the Temporal UI. Everything works without them. */
 import type { Client } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 
 export const SEARCH_ATTRIBUTES = ['StripeAccount', 'StripeObject'] as const;
 
@@ -19,7 +19,7 @@ export async function hasSearchAttributes(client: Client): Promise<boolean> {
 /** Registers those that are missing. Returns whether the namespace knows them all afterwards. */
 export async function registerSearchAttributes(client: Client): Promise<boolean> {
   if (await hasSearchAttributes(client)) return true;
-  const keyword = temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
+  const keyword = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
   try {
     await client.connection.operatorService.addSearchAttributes({
       namespace: client.options.namespace,

@@ -72,7 +72,7 @@ const catalogSchema = z.array(
     listFilterNote: z
       .strictObject({
         passes: z.array(query).min(1).exactOptional(),
-        query: query.optional(),
+        query: query.exactOptional(),
         why: z.string(),
       })
       .exactOptional(),
