@@ -1,8 +1,8 @@
 import type { Client } from '@temporalio/client';
 import type { Pool } from 'pg';
 import { loadConfig } from '../config.js';
-import { assertMigrated } from '../postgres/schema.js';
 import { createPool } from '../postgres/pool.js';
+import { assertMigrated } from '../postgres/schema.js';
 import { connectClient, temporalTarget } from '../temporal/connection.js';
 import { SANDBOX_DIRECTORY, withSandbox } from './sandbox-file.js';
 

@@ -1,13 +1,14 @@
-import { mkdtempSync, rmSync, mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
+import { Command } from 'commander';
 import type { Pool } from 'pg';
 import { loadConfig } from '../config.js';
 import { UserError } from '../domain/failures.js';
 import { migrate } from '../postgres/migrate.js';
 import { createPool } from '../postgres/pool.js';
+import { removeCluster } from '../sandbox/postgres-cluster.js';
 import { connectClient, temporalTarget } from '../temporal/connection.js';
 import { registerSearchAttributes } from '../temporal/search-attributes.js';
 import { reportAccount } from './account-report.js';
@@ -35,8 +36,14 @@ const ACCOUNT = 'demo';
 
 export function devCommand(): Command {
   return new Command('dev')
-    .description('the whole sandbox: PostgreSQL, Temporal, a Stripe simulator with live traffic, a worker and an account')
-    .option('--for <seconds>', 'end by itself, compare the tables with the truth, and exit 1 on a difference', parseWhole(1))
+    .description(
+      'the whole sandbox: PostgreSQL, Temporal, a Stripe simulator with live traffic, a worker and an account',
+    )
+    .option(
+      '--for <seconds>',
+      'end by itself, compare the tables with the truth, and exit 1 on a difference',
+      parseWhole(1),
+    )
     .option('--seed <number>', "of the simulator's chance", parseWhole(0), 1)
     .option('--rate <changes>', 'changes a second that the simulator makes', Number, 2)
     .option('--postgres-port <port>', 'of the embedded PostgreSQL', parseWhole(1), 54_320)
@@ -59,7 +66,9 @@ async function runDev(options: DevOptions): Promise<void> {
   const directory = bounded ? boundedDirectory() : SANDBOX_DIRECTORY;
   const other = bounded ? null : readSandbox(directory);
   if (other !== null && other.pid !== process.pid) {
-    throw new UserError(`A sandbox runs here already (process ${other.pid}). Stop it with Ctrl-C where it runs.`);
+    throw new UserError(
+      `A sandbox runs here already (process ${other.pid}). Stop it with Ctrl-C where it runs.`,
+    );
   }
   const stopped = new AbortController();
   const asked = shutdownRequested().then((signal) => {
@@ -68,7 +77,7 @@ async function runDev(options: DevOptions): Promise<void> {
   });
   const cleanups: (() => Promise<void> | void)[] = [];
   try {
-    if (bounded) cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+    if (bounded) cleanups.push(() => removeRun(directory));
     const running = await start(options, directory, stopped.signal, cleanups);
     if (bounded) await runBounded(options, running, asked);
     else await runUntilAsked(running, directory, asked, cleanups);
@@ -82,6 +91,11 @@ async function runDev(options: DevOptions): Promise<void> {
 function boundedDirectory(): string {
   mkdirSync(SANDBOX_DIRECTORY, { recursive: true });
   return mkdtempSync(join(SANDBOX_DIRECTORY, 'run-'));
+}
+
+function removeRun(directory: string): void {
+  removeCluster(join(directory, 'postgres'));
+  rmSync(directory, { recursive: true, force: true });
 }
 
 async function start(
@@ -109,7 +123,10 @@ async function start(
   const client = await connectClient(target);
   cleanups.push(() => client.connection.close());
   await registerSearchAttributes(client);
-  const config = { ...loadConfig(sandbox.env), ...(process.env.STRIPE_SYNC_LOG_LEVEL ? {} : { logLevel: 'warn' as const }) };
+  const config = {
+    ...loadConfig(sandbox.env),
+    ...(process.env.STRIPE_SYNC_LOG_LEVEL ? {} : { logLevel: 'warn' as const }),
+  };
   const worker = await startWorker(sandbox.env, config, target, createLogger(config.logLevel));
   cleanups.push(() => worker.stop());
   const pool = createPool({ connectionString: databaseUrl, applicationName: 'stripe-sync dev', max: 4 });
@@ -147,10 +164,15 @@ async function runUntilAsked(
 
 const STATUS_EVERY_MS = 30_000;
 
-async function runBounded(options: DevOptions, running: Running, asked: Promise<NodeJS.Signals>): Promise<void> {
+async function runBounded(
+  options: DevOptions,
+  running: Running,
+  asked: Promise<NodeJS.Signals>,
+): Promise<void> {
   const { sandbox, client, pool } = running;
   const { simulator } = sandbox;
-  const account = Object.keys(sandbox.brought).length >= 3 ? ACCOUNT : `${ACCOUNT}-${Date.now().toString(36)}`;
+  const account =
+    Object.keys(sandbox.brought).length >= 3 ? ACCOUNT : `${ACCOUNT}-${Date.now().toString(36)}`;
   const { taskQueue } = loadConfig(sandbox.env);
   const since = simulator === null ? 0 : Math.floor(simulator.now());
   simulator?.startTraffic({ changesPerSecond: options.rate });
@@ -170,7 +192,9 @@ async function runBounded(options: DevOptions, running: Running, asked: Promise<
     say('There is no truth to compare with: Stripe is not the simulator.');
     return;
   }
-  say('Traffic has stopped; the last changes come to rest …');
+  say(
+    'Traffic has stopped. The last changes come to rest, and what changes without an event is listed once more …',
+  );
   const report = await settleAndReport(client, pool, simulator, account, since);
   process.stdout.write(`${runReportText(report)}\n`);
   if (!isRight(report)) process.exitCode = 1;

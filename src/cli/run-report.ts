@@ -2,9 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { Pool } from 'pg';
+import { resyncSignal } from '../../workflows/messages.js';
+import { accountWorkflowId } from '../domain/ids.js';
 import { readOutcomes } from '../postgres/read-outcomes.js';
 import { type Comparison, compareTruth } from '../sandbox/compare-truth.js';
 import type { Simulator } from '../sandbox/simulator/index.js';
+import { silentObjects } from '../stripe/stored-objects.js';
 import { queryStatus } from './account-report.js';
 
 export interface RunReport {
@@ -31,7 +34,8 @@ const SETTLE_TIMEOUT_MS = 90_000;
 
 /**
  * Waits until every event since `since` (seconds of the simulator's clock) has its outcome and the backfill is
- * done, then compares. What differs is looked at again for a while: a read may still be under way.
+ * done, lists once more what changes without an event, and compares the tables with the truth. What differs is
+ * looked at again for a while: a read may still be under way.
  */
 export async function settleAndReport(
   client: Client,
@@ -40,11 +44,26 @@ export async function settleAndReport(
   account: string,
   since: number,
 ): Promise<RunReport> {
+  const look = () => reportRun(client, pool, simulator, account, since);
+  const rested = await until(look, (report) => report.settled);
+  if (!rested.settled) return rested;
+  const before = await queryStatus(client, account);
+  const handle = client.workflow.getHandle(accountWorkflowId(account));
+  await handle.signal(resyncSignal, { types: silentObjects() });
+  const number = (before?.backfill?.number ?? 0) + 1;
+  await until(
+    () => queryStatus(client, account),
+    (status) => status?.backfill?.number === number && status.backfill.state !== 'running',
+  );
+  return until(look, (report) => report.settled && report.comparison.differences.length === 0);
+}
+
+/** Looks once a second until what it sees is good, or time is up. */
+async function until<T>(look: () => Promise<T>, isGood: (seen: T) => boolean): Promise<T> {
   const end = Date.now() + SETTLE_TIMEOUT_MS;
   for (;;) {
-    const report = await reportRun(client, pool, simulator, account, since);
-    if (report.settled && report.comparison.differences.length === 0) return report;
-    if (Date.now() >= end) return report;
+    const seen = await look();
+    if (isGood(seen) || Date.now() >= end) return seen;
     await sleep(1_000);
   }
 }
@@ -60,7 +79,14 @@ async function reportRun(
   const events = simulator.events().filter((event) => event.created >= since);
   const announced = new Set(simulator.events().map((event) => `${event.object}/${event.objectId}`));
   const ledger = new Map((await readOutcomes(pool, account)).map((event) => [event.id, event]));
-  const outcomes: Record<string, number> = { applied: 0, stale: 0, fetched: 0, ignored: 0, parked: 0, pending: 0 };
+  const outcomes: Record<string, number> = {
+    applied: 0,
+    stale: 0,
+    fetched: 0,
+    ignored: 0,
+    parked: 0,
+    pending: 0,
+  };
   const sinceCreated: number[] = [];
   const sinceVisible: number[] = [];
   let seen = 0;
@@ -110,11 +136,13 @@ export function runReportText(report: RunReport): string {
     `tables     ${comparison.equal} rows and ${comparison.tombstones} tombstones are equal, ${comparison.differences.length} differ`,
   ];
   const invisible = Object.entries(comparison.invisible).map(([object, count]) => `${count} ${object}`);
-  if (invisible.length > 0) lines.push(`           not compared, since no list or event shows them: ${invisible.join(', ')}`);
+  if (invisible.length > 0)
+    lines.push(`           not compared, since no list or event shows them: ${invisible.join(', ')}`);
   for (const { object, id, kind, keys } of comparison.differences.slice(0, MOST_SHOWN)) {
     lines.push(`  ${object} ${id}: ${kind}${keys === undefined ? '' : ` in ${keys.join(', ')}`}`);
   }
-  if (!report.settled) lines.push('Some events had no outcome yet, or the backfill was not done, when time was up.');
+  if (!report.settled)
+    lines.push('Some events had no outcome yet, or the backfill was not done, when time was up.');
   lines.push(isRight(report) ? "tables equal Stripe's truth" : "tables DIFFER from Stripe's truth");
   return lines.join('\n');
 }

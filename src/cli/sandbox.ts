@@ -57,14 +57,20 @@ export async function startSandbox(given: NodeJS.ProcessEnv, options: SandboxOpt
     for (const end of stops.splice(0).reverse()) await end();
   };
   const watch = (what: string, exited: Promise<string>) => {
-    losses.push(exited.then((how) => (stopping ? new Promise<string>(() => undefined) : `${what} ended: ${how}`)));
+    losses.push(
+      exited.then((how) => (stopping ? new Promise<string>(() => undefined) : `${what} ended: ${how}`)),
+    );
   };
 
   mkdirSync(directory, { recursive: true });
   try {
     if (config.databaseUrl === undefined) {
       const port = options.ports?.postgres ?? (await freePort());
-      const postgres = await startEmbeddedPostgres({ directory: join(directory, 'postgres'), port, log: say });
+      const postgres = await startEmbeddedPostgres({
+        directory: join(directory, 'postgres'),
+        port,
+        log: say,
+      });
       stops.push(postgres.stop);
       watch('PostgreSQL', postgres.exited);
       brought.DATABASE_URL = postgres.url;

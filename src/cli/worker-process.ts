@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { SandboxConfig } from '../config.js';
-import { assertMigrated } from '../postgres/schema.js';
 import { createPool } from '../postgres/pool.js';
+import { assertMigrated } from '../postgres/schema.js';
 import { connectWorker, type TemporalTarget } from '../temporal/connection.js';
 import { createWorker, installRuntime } from '../temporal/worker.js';
 import { createStripeClients } from './stripe-clients.js';

@@ -74,14 +74,7 @@ export interface InsertedEvents {
 export async function insertEvents(pool: Pool, input: InsertEvents): Promise<InsertedEvents> {
   const { rows } = await pool.query<{ id: string; created: string | number; outcome: string | null }>(
     INSERT_EVENTS,
-    [
-      input.account,
-      input.page,
-      input.source,
-      input.seenAt,
-      input.objects,
-      JSON.stringify(input.keyFields),
-    ],
+    [input.account, input.page, input.source, input.seenAt, input.objects, JSON.stringify(input.keyFields)],
   );
   return {
     inserted: rows.map((row) => ({ id: row.id, created: Number(row.created) })),

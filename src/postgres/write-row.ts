@@ -71,7 +71,11 @@ export async function writeTombstone(
     (select event->'data'->'object' from stripe_sync.events
      where account = $1 and object = $10 and object_id = $2
      order by created desc, id desc limit 1))`;
-  const sql = upsert(table, 'known.data', `from (select ${data} as data) as known where known.data is not null`);
+  const sql = upsert(
+    table,
+    'known.data',
+    `from (select ${data} as data) as known where known.data is not null`,
+  );
   const { rowCount } = await client.query(sql, [...parameters(write), object]);
   return rowCount === 1;
 }

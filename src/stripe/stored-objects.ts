@@ -34,3 +34,16 @@ export function listingOf(object: string): { readonly path: string; readonly pas
   if (entry === undefined) throw new Error(`${object} has no list of its own`);
   return { path: entry.listPath, passes: entry.passes };
 }
+
+/**
+ * Listable objects that may change without an event: created, edited or deleted in silence. Only listing them
+ * again shows it.
+ */
+export function silentObjects(): string[] {
+  return listableObjects()
+    .filter(
+      ({ eventCoverage: { created, updated, deleted }, deletable }) =>
+        !created || !updated || (deletable && !deleted),
+    )
+    .map((entry) => entry.object);
+}

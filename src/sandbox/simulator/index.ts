@@ -1,0 +1,266 @@
+/**
+ * A Stripe account on loopback: a faithful, read-only `/v1` over HTTP, written after Stripe's documentation and not after
+ * any client, that keeps the truth which a mirror of it can be compared with.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { catalog, latestApiVersion } from './catalog.js';
+import { createChanges } from './changes.js';
+import { createClock } from './clock.js';
+import { embeddingParents } from './embedded-lists.js';
+import { createEventLog } from './event-log.js';
+import { createFaults } from './faults.js';
+import { type Answer, send, startHttpServer } from './http-server.js';
+import { randomText } from './ids.js';
+import { type AccountRecord, type Change, openJournal, replayJournal } from './journal.js';
+import { createKeys } from './keys.js';
+import { createRandom, type Random } from './random.js';
+import { createRateLimits } from './rate-limits.js';
+import { createReading } from './reading.js';
+import { createResponder } from './responder.js';
+import { listParents } from './routes.js';
+import { openSideDoor } from './side-door.js';
+import type { Simulator, SimulatorOptions } from './simulator.js';
+import { type RequestKind, surfacing } from './stats.js';
+import { createStore } from './store.js';
+import { createTraffic } from './traffic/traffic.js';
+import { readTruth, trueEvent, trueObject } from './truth.js';
+import { defaultVisibility } from './visibility.js';
+
+export type { ChangeOptions, CreateOptions, SeedOptions } from './changes.js';
+export type { FaultKind, FaultRule, FaultSettings, Latency } from './faults.js';
+export type { JsonObject, JsonValue } from './json.js';
+export type { RateLimitReason, RateLimitSettings } from './rate-limits.js';
+export type { Control } from './side-door.js';
+export type { Simulator, SimulatorOptions } from './simulator.js';
+export type { Stats } from './stats.js';
+export type { TrueEvent, TrueObject, Truth } from './truth.js';
+export type { VisibilityProfile } from './visibility.js';
+
+const DAY = 86_400;
+
+/** What an object can be listed under, embedded in, or expanded into. */
+function parentsOf(object: string): string[] {
+  const expandable: Readonly<Record<string, string>> = {
+    subscription: 'customer',
+    invoice_payment: 'invoice',
+  };
+  const extra = expandable[object];
+  return [
+    ...new Set([
+      ...listParents(object),
+      ...embeddingParents(object),
+      ...(extra === undefined ? [] : [extra]),
+    ]),
+  ];
+}
+
+/**
+ * Starts a simulator. Rejects with the error of `listen` (EADDRINUSE, EACCES …) as it is when the port cannot be had.
+ */
+export async function createSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { directory, host = '127.0.0.1' } = options;
+  const replayed = directory === undefined ? { entries: [], events: [] } : replayJournal(directory);
+  const known: AccountRecord | undefined = replayed.account;
+  const seed = options.seed ?? known?.seed ?? 1;
+  const run = (known?.run ?? 0) + 1;
+  const identity = createRandom(seed, 'account');
+  const account = known?.account ?? `acct_1${randomText(identity, 15)}`;
+  const accountMark = account.slice(-8);
+  const apiKey = options.apiKey ?? known?.apiKey ?? `sk_test_51${randomText(identity, 90)}`;
+  const apiVersion = options.apiVersion ?? latestApiVersion;
+  const randomOf = (label: string): Random => createRandom(seed, `${run}/${label}`);
+
+  const clock = createClock({
+    ...(options.skewSeconds === undefined ? {} : { skewSeconds: options.skewSeconds }),
+    ...(options.machineNow === undefined ? {} : { machineNow: options.machineNow }),
+    advancedSeconds: known?.advancedSeconds ?? 0,
+  });
+  const retention = options.retentionSeconds ?? 30 * DAY;
+  const store = createStore(parentsOf);
+  const events = createEventLog(clock, retention);
+  store.putMany(replayed.entries);
+  // What has aged out long ago is of no use to anybody, and a sandbox may be resumed for months.
+  const kept = replayed.events.filter((event) => event.created >= clock.now() - 2 * retention);
+  events.addMany(kept);
+
+  const keys = createKeys(apiKey);
+  for (const { secret, permissions } of known?.restrictedKeys ?? []) keys.addRestricted(secret, permissions);
+  for (const [secret, permissions] of Object.entries(options.restrictedKeys ?? {}))
+    keys.addRestricted(secret, permissions);
+  let revoked = known?.revoked ?? false;
+  if (revoked) keys.revoke(apiKey);
+
+  const record = (): AccountRecord => ({
+    seed,
+    account,
+    apiKey,
+    run,
+    advancedSeconds: clock.advanced(),
+    restrictedKeys: keys.restricted(),
+    revoked,
+  });
+
+  // Listen first: a second simulator on the same port must not touch the journal of the first.
+  const handler: { handle?: (request: IncomingMessage, response: ServerResponse) => void } = {};
+  const server = await startHttpServer(host, options.port ?? 0, (request, response) =>
+    handler.handle?.(request, response),
+  );
+  const journal =
+    directory === undefined
+      ? undefined
+      : openJournal(directory, record(), { entries: replayed.entries, events: kept });
+
+  const changes = createChanges({
+    store,
+    events,
+    clock,
+    apiVersion,
+    accountMark,
+    embeddedItems: options.embeddedItems ?? 10,
+    visibility: options.visibility ?? defaultVisibility,
+    firstSequence: kept.reduce((next, event) => Math.max(next, event.sequence + 1), 0),
+    randomOf,
+    publish: (change: Change) => journal?.append(change),
+  });
+  for (const entry of catalog.values()) {
+    if (entry.singleton && store.get(entry.object, entry.object) === undefined) {
+      changes.create(entry.object, {}, { event: false });
+    }
+  }
+
+  const faults = createFaults(randomOf('faults'), options.faults);
+  const limits = createRateLimits(() => performance.now() / 1000, options.limits);
+  const traffic = createTraffic(store, changes, randomOf('traffic'));
+  const responder = createResponder({
+    keys,
+    reading: createReading(store, events),
+    faults,
+    random: randomOf('damage'),
+    account,
+    apiVersion,
+  });
+  const secrets = randomOf('restricted-keys');
+  const requestIds = randomOf('request-ids');
+  const split = randomOf('latency');
+  const requests: Record<RequestKind, number> = { events: 0, list: 0, retrieve: 0, other: 0 };
+  const answers: Record<string, number> = {};
+
+  const finish = (response: ServerResponse, answer: Answer): void => {
+    const counted = answer.cut === undefined ? String(answer.status) : 'cut';
+    answers[counted] = (answers[counted] ?? 0) + 1;
+    send(response, {
+      ...answer,
+      headers: {
+        ...(options.dateHeader === false ? {} : { Date: new Date(clock.seconds() * 1000).toUTCString() }),
+        'Request-Id': `req_${randomText(requestIds, 14)}`,
+        'Stripe-Version': apiVersion,
+        ...answer.headers,
+      },
+    });
+  };
+
+  handler.handle = (request, response) => {
+    const target = request.url ?? '/';
+    const question = target.indexOf('?');
+    const path = question < 0 ? target : target.slice(0, question);
+    const search = question < 0 ? '' : target.slice(question + 1);
+    if (path.startsWith('/_simulator/')) {
+      openSideDoor(simulator, request, response).catch(() => response.destroy());
+      return;
+    }
+    const { kind, endpoint, match } = responder.classify(path);
+    requests[kind] += 1;
+    const reason = limits.enter(endpoint);
+    if (reason !== undefined) {
+      finish(response, responder.rateLimited(reason));
+      return;
+    }
+    const answer = (): Answer => responder.respond(request, path, search, match);
+    const latency = faults.latency();
+    if (latency === 0) {
+      finish(response, answer());
+      limits.leave(endpoint);
+      return;
+    }
+    // The state is read somewhere on the way, so what a client gets can be older than the `Date` it comes with.
+    const before = latency * split.next();
+    setTimeout(() => {
+      const answered = answer();
+      setTimeout(() => {
+        limits.leave(endpoint);
+        finish(response, answered);
+      }, latency - before);
+    }, before);
+  };
+
+  let closing: Promise<void> | undefined;
+  const simulator: Simulator = {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    port: server.port,
+    apiKey,
+    account,
+    apiVersion,
+    now: clock.now,
+    advanceClock(seconds) {
+      clock.advance(seconds);
+      journal?.record(record());
+    },
+    setSkew: clock.setSkew,
+    create: changes.create,
+    update: changes.update,
+    remove: changes.remove,
+    emit: (...input) => trueEvent(changes.emit(...input)),
+    createMany: changes.createMany,
+    startTraffic: traffic.start,
+    stopTraffic: traffic.stop,
+    makeChanges: traffic.make,
+    setVisibility: changes.setVisibility,
+    setFaults: faults.set,
+    addFault: faults.add,
+    setLimits: limits.set,
+    revokeKey() {
+      revoked = true;
+      keys.revoke(apiKey);
+      journal?.record(record());
+    },
+    restoreKey() {
+      revoked = false;
+      keys.restore(apiKey);
+      journal?.record(record());
+    },
+    createRestrictedKey(permissions) {
+      const secret = `rk_test_51${randomText(secrets, 90)}`;
+      keys.addRestricted(secret, permissions);
+      journal?.record(record());
+      return secret;
+    },
+    get(object, id) {
+      const entry = store.get(object, id);
+      return entry === undefined ? undefined : trueObject(store, entry);
+    },
+    truth: () => readTruth(store),
+    events: () => events.all().map(trueEvent),
+    event(id) {
+      const event = events.get(id);
+      return event === undefined ? undefined : trueEvent(event);
+    },
+    stats: () => ({
+      requests: { ...requests },
+      answers: { ...answers },
+      changes: changes.made(),
+      events: events.all().length,
+      ...surfacing(events.all()),
+      faults: faults.served(),
+      rateLimited: limits.refused(),
+    }),
+    close() {
+      closing ??= (async () => {
+        traffic.stop();
+        await server.close();
+        journal?.close();
+      })();
+      return closing;
+    },
+  };
+  return simulator;
+}
