@@ -1,3 +1,4 @@
+import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { SandboxConfig } from '../config.js';
 import { createPool } from '../postgres/pool.js';
@@ -42,7 +43,7 @@ export async function startWorker(
       log,
       stopping: stopping.signal,
     });
-    const ended = worker.run().finally(async () => {
+    const ended = runToItsEnd(worker, async () => {
       stripe.close();
       await connection.close();
       await pool.end();
@@ -59,5 +60,13 @@ export async function startWorker(
     stripe.close();
     await pool.end();
     throw error;
+  }
+}
+
+async function runToItsEnd(worker: Worker, close: () => Promise<void>): Promise<void> {
+  try {
+    await worker.run();
+  } finally {
+    await close();
   }
 }
