@@ -203,7 +203,8 @@ describe('the embedded PostgreSQL', () => {
       rmSync(directory, { recursive: true });
       const anew = await start();
       await expect(query(anew.url, 'SELECT answer FROM note')).rejects.toThrow('does not exist');
-      await anew.stop();
+      await anew.remove();
+      expect([directory, dirname(place)].filter((path) => existsSync(path))).toEqual([]);
     } finally {
       rmSync(dirname(place), { recursive: true, force: true });
     }

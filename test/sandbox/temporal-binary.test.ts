@@ -11,13 +11,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   cachedTemporalPath,
   obtainTemporalBinary,
   temporalVersion,
 } from '../../src/sandbox/temporal-binary.js';
+import { buildTemporal } from '../../src/sandbox/temporal-build.js';
 import { eventually } from './waiting.js';
 
 /** An environment in which the SDK's download fails at once, with or without a network. */
@@ -148,14 +149,18 @@ describe('obtaining the Temporal server', () => {
     'builds a server that runs with Go',
     { timeout: 900_000 },
     async () => {
-      const path = (process.env.PATH ?? '')
-        .split(':')
-        .filter((entry) => !existsSync(join(entry, 'temporal')));
-      const environment = { ...process.env, ...OFFLINE, PATH: path.join(':'), GOPROXY: process.env.GOPROXY };
-      const binary = await obtainTemporalBinary({ cacheDirectory: cache, log, environment });
-      expect(dirname(binary)).toBe(cache);
-      expect(await temporalVersion(binary)).toMatch(/^temporal version /);
-      expect(lines.at(-1)).toMatch(/^Built the Temporal server in /);
+      const signal = new AbortController().signal;
+      const options = {
+        go: 'go',
+        directory,
+        version: '1.5.1',
+        environment: process.env,
+        signal,
+        onPackage: log,
+      };
+      const result = await buildTemporal(options);
+      expect(result).toEqual({ file: join(directory, 'temporal') });
+      expect(await temporalVersion(join(directory, 'temporal'))).toMatch(/^temporal version /);
     },
   );
 });

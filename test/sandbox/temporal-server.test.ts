@@ -115,12 +115,14 @@ describe('the Temporal server of the sandbox', () => {
     const uiPort = await freePort();
     const server = await start({ uiPort });
     expect(server.uiUrl).toBe(`http://127.0.0.1:${uiPort}`);
+    // Through the UI's own server to the Temporal server behind it.
     await eventually('the UI answers', () =>
-      fetch(server.uiUrl as string).then(
-        async (response) => response.ok && (await response.text()).includes('<title>'),
+      fetch(`${server.uiUrl}/api/v1/cluster-info`).then(
+        async (response) => (await response.text()).includes('serverVersion'),
         () => false,
       ),
     );
+    expect(await (await fetch(server.uiUrl as string)).text()).toContain('<!doctype html>');
     expect((await start({ databaseFile: join(directory, 'headless.db') })).uiUrl).toBeUndefined();
   });
 

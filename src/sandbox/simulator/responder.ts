@@ -160,7 +160,15 @@ export function createResponder(context: ResponderContext): Responder {
           ...(fault?.kind === 'cut_body' ? { cut: 'body' as const } : {}),
         };
       } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
+        if (!(error instanceof ApiError)) {
+          // A bug of the simulator, which must not pass for one of Stripe's moods.
+          console.error('The Stripe simulator failed to answer %s %s:', request.method, path, error);
+          return {
+            status: 500,
+            body: new ApiError(500, 'The simulator itself failed; see its output.').body(),
+            headers,
+          };
+        }
         return { status: error.status, body: error.body(), headers: { ...headers, ...error.headers } };
       }
     },

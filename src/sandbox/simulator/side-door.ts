@@ -2,8 +2,9 @@
  * What is not Stripe's: the truth, the statistics and the controls, under `/_simulator/`, for other processes on this
  * machine. Nothing here asks for a key, so it answers to loopback only.
  */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { ChangeOptions, CreateOptions, SeedOptions } from './changes.js';
 import type { FaultRule, FaultSettings } from './faults.js';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.js';
@@ -144,19 +145,20 @@ function* truthLines(simulator: Simulator): Generator<object> {
   }
 }
 
-async function sendLines(response: ServerResponse, lines: Iterable<object>): Promise<void> {
-  response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+function* chunked(lines: Iterable<object>): Generator<string> {
   let chunk = '';
   for (const line of lines) {
     chunk += `${JSON.stringify(line)}\n`;
     if (chunk.length < 1 << 16) continue;
-    const ready = response.write(chunk);
+    yield chunk;
     chunk = '';
-    if (ready) continue;
-    if (response.destroyed) return;
-    await Promise.race([once(response, 'drain'), once(response, 'close')]);
   }
-  response.end(chunk);
+  yield chunk;
+}
+
+async function sendLines(response: ServerResponse, lines: Iterable<object>): Promise<void> {
+  response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+  await pipeline(Readable.from(chunked(lines)), response);
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {
