@@ -28,6 +28,8 @@ export interface FetchInput {
   readonly pageCap: number;
   /** Frees claims that are older than so many seconds and not settled; null frees none. */
   readonly freeOlderThanSeconds: number | null;
+  /** Whether the workflow knows already that the last walk reached the end of the list. */
+  readonly caughtUp: boolean;
   /** The trouble that the workflow knows of already. */
   readonly trouble: string | null;
 }
@@ -97,8 +99,8 @@ export function fetchEvents(deps: ActivityDeps) {
             limit: input.room,
           });
           const over = deps.stopping.aborted || Date.now() >= end || (failures === 0 && !progress.complete);
-          const recovered = input.trouble !== null && trouble === null;
-          if (references.length > 0 || over || recovered || progress.reanchored?.gap) {
+          const news = failures === 0 && (input.trouble !== null || !input.caughtUp);
+          if (references.length > 0 || over || news || progress.reanchored?.gap) {
             return result(input, progress, references, trouble);
           }
           const wait = failures === 0 ? input.pollSeconds : backoff(failures, input.pollSeconds);

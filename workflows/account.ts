@@ -169,7 +169,7 @@ export async function account(input: AccountInput): Promise<void> {
 
   /** One fetch. Null where a signal interrupted it or it failed: its claims are then freed by the next one. */
   async function longPoll(): Promise<FetchResult | null> {
-    const { cursor, anchor, frontier, lag, trouble } = state;
+    const { cursor, anchor, frontier, lag, caughtUp, trouble } = state;
     const { everySeconds, waitSeconds, pageCap, batch } = settings.poll;
     const scope = new CancellationScope();
     poll = scope;
@@ -188,6 +188,7 @@ export async function account(input: AccountInput): Promise<void> {
             pollSeconds: everySeconds,
             pageCap,
             freeOlderThanSeconds,
+            caughtUp,
             trouble,
           },
         ]),

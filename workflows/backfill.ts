@@ -7,6 +7,7 @@ import {
   continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -129,10 +130,14 @@ export async function backfill(input: BackfillInput): Promise<readonly BackfillT
     setCurrentDetails(backfillDetails([...progress.values()]));
   }
 
-  /** One signal at a time, each with all that is new, so that a fast backfill does not flood its account. */
+  /** Nobody awaits it until the end, so nothing may come out of it. One signal at a time, each with all that is new, so that a fast backfill does not flood its account. */
   async function tell(): Promise<void> {
     for (;;) {
-      await condition(() => untold.size > 0 || ended !== null);
+      try {
+        await condition(() => untold.size > 0 || ended !== null);
+      } catch {
+        return;
+      }
       const types = [...untold].flatMap((object) => progress.get(object) ?? []);
       untold.clear();
       const state = ended;
@@ -146,7 +151,7 @@ export async function backfill(input: BackfillInput): Promise<readonly BackfillT
     try {
       await getExternalWorkflowHandle(accountWorkflowId(account)).signal(backfillReportSignal, what);
     } catch (error) {
-      if (isCancellation(error)) throw error;
+      log.info('the account does not hear the report', { error: String(error) });
     }
   }
 }

@@ -50,14 +50,24 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   const open = new Set<string>();
   let started = 0;
 
+  /**
+   * Nobody awaits it, so nothing may come out of it. What it could not hand on stays claimed in the inbox, is
+   * freed after a while, and is delivered again.
+   */
   async function send(workflowId: string): Promise<void> {
     const queue = waiting.get(workflowId) ?? [];
-    for (let batch = queue[0]; batch !== undefined; batch = queue[0]) {
-      const taken = queue.length;
-      await deliver(workflowId, merge(queue));
-      queue.splice(0, taken);
+    try {
+      for (let batch = queue[0]; batch !== undefined; batch = queue[0]) {
+        const taken = queue.length;
+        await deliver(workflowId, merge(queue));
+        queue.splice(0, taken);
+      }
+    } catch (error) {
+      if (!isCancellation(error))
+        log.warn('a delivery failed; it is repeated', { workflowId, error: String(error) });
+    } finally {
+      waiting.delete(workflowId);
     }
-    waiting.delete(workflowId);
   }
 
   async function deliver(workflowId: string, delivery: Delivery): Promise<void> {

@@ -23,7 +23,14 @@ beforeEach(() => {
 });
 
 function event(id: string, created: number, object: unknown = { object: 'customer', id: `cus_${id}` }) {
-  return { id, object: 'event', type: 'customer.updated', created, api_version: '2026-10-28.endive', data: { object } };
+  return {
+    id,
+    object: 'event',
+    type: 'customer.updated',
+    created,
+    api_version: '2026-10-28.endive',
+    data: { object },
+  };
 }
 
 function insert(events: readonly unknown[]) {
@@ -63,7 +70,12 @@ describe('the inbox', () => {
       { object: 'event', created: 5 },
       { id: 'evt_no_time', object: 'event' },
     ]);
-    expect(result.inserted.map((entry) => entry.id).sort()).toEqual(['evt_good', 'evt_no_id', 'evt_none', 'evt_unknown']);
+    expect(result.inserted.map((entry) => entry.id).sort()).toEqual([
+      'evt_good',
+      'evt_no_id',
+      'evt_none',
+      'evt_unknown',
+    ]);
     expect(result.ignored).toBe(3);
     const { rows } = await database.pool.query(
       'select id, error from stripe_sync.events where account = $1 and outcome = $2 order by id',
@@ -78,7 +90,14 @@ describe('the inbox', () => {
 
   it('keeps the text of the page to the digit', async () => {
     const page = `{"data":[{"id":"evt_1","object":"event","type":"price.updated","created":7,"data":{"object":{"object":"price","id":"price_1","big":12345678901234567890,"rate":0.050}}}]}`;
-    await insertEvents(database.pool, { account, page, source: 'poll', seenAt: 8, objects: storedObjects(), keyFields: compositeKeys() });
+    await insertEvents(database.pool, {
+      account,
+      page,
+      source: 'poll',
+      seenAt: 8,
+      objects: storedObjects(),
+      keyFields: compositeKeys(),
+    });
     const { rows } = await database.pool.query(
       `select event->'data'->'object'->>'big' as big, event->'data'->'object'->>'rate' as rate
        from stripe_sync.events where account = $1`,
@@ -87,7 +106,7 @@ describe('the inbox', () => {
     expect(rows).toEqual([{ big: '12345678901234567890', rate: '0.050' }]);
   });
 
-  it("keys a capability by its account as well, since every account has one of the same id", async () => {
+  it('keys a capability by its account as well, since every account has one of the same id', async () => {
     await insert([event('evt_1', 1, { object: 'capability', id: 'card_payments', account: 'acct_1' })]);
     await fence('f#1');
     expect(await claim('f#1', 'f')).toMatchObject([{ objectId: 'acct_1:card_payments' }]);
@@ -135,7 +154,9 @@ describe('a claim', () => {
   it('keeps the outcome that an event got first', async () => {
     await insert([event('evt_a', 1)]);
     expect(await settleEvents(database.pool, { account, ids: ['evt_a'], outcome: 'stale' })).toBe(1);
-    expect(await settleEvents(database.pool, { account, ids: ['evt_a'], outcome: 'parked', reason: 'late' })).toBe(0);
+    expect(
+      await settleEvents(database.pool, { account, ids: ['evt_a'], outcome: 'parked', reason: 'late' }),
+    ).toBe(0);
     expect(await countOutcomes(database.pool, account)).toMatchObject({ stale: 1, parked: 0 });
   });
 });

@@ -44,7 +44,11 @@ describe('a page of a listing', () => {
 
   it('that was read before the row changed does not put it back', async () => {
     await upsert('b', [customer('cus_1', 'new@x.io')], 200);
-    expect(await upsert('b', [customer('cus_1', 'old@x.io')], 100)).toEqual({ listed: 1, written: 0, ambiguous: [] });
+    expect(await upsert('b', [customer('cus_1', 'old@x.io')], 100)).toEqual({
+      listed: 1,
+      written: 0,
+      ambiguous: [],
+    });
     expect(await rowsOf('b')).toMatchObject([{ email: 'new@x.io' }]);
   });
 
@@ -62,7 +66,11 @@ describe('a page of a listing', () => {
   });
 
   it('leaves out entries without an id, and takes an object that it lists twice once', async () => {
-    const result = await upsert('e', [customer('cus_1', 'a@x.io'), { object: 'customer' }, null, customer('cus_1', 'a@x.io')], 100);
+    const result = await upsert(
+      'e',
+      [customer('cus_1', 'a@x.io'), { object: 'customer' }, null, customer('cus_1', 'a@x.io')],
+      100,
+    );
     expect(result).toEqual({ listed: 1, written: 1, ambiguous: [] });
   });
 });

@@ -3,21 +3,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { inject } from 'vitest';
-import type { AccountStatus } from '../../workflows/messages.js';
-import { type AccountSettings, DEFAULT_SETTINGS } from '../../workflows/settings.js';
+import { createStripeClients } from '../../src/cli/stripe-clients.js';
 import type { Environment } from '../../src/config.js';
 import { countOutcomes } from '../../src/postgres/account-counts.js';
 import { readOutcomes } from '../../src/postgres/read-outcomes.js';
 import { type Comparison, compareTruth } from '../../src/sandbox/compare-truth.js';
 import { createSimulator, type Simulator, type SimulatorOptions } from '../../src/sandbox/simulator/index.js';
 import { silentObjects } from '../../src/stripe/stored-objects.js';
-import { createStripeClients } from '../../src/cli/stripe-clients.js';
 import { createWorker } from '../../src/temporal/worker.js';
+import type { AccountStatus } from '../../workflows/messages.js';
+import { type AccountSettings, DEFAULT_SETTINGS } from '../../workflows/settings.js';
 import type { TestDatabase } from './database.js';
 import { createMigratedDatabase } from './migrated-database.js';
 
 /** Settings that make the slow rhythms quick enough to be watched. */
-export type SettingsOver = { readonly [K in keyof AccountSettings]?: Partial<AccountSettings[K]> | AccountSettings[K] };
+export type SettingsOver = {
+  readonly [K in keyof AccountSettings]?: Partial<AccountSettings[K]> | AccountSettings[K];
+};
 
 export interface Sync {
   readonly account: string;
@@ -117,7 +119,9 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
     },
     async rested(since = 0) {
       await eventually(async () => {
-        const ledger = new Map((await readOutcomes(database.pool, account)).map((entry) => [entry.id, entry.outcome]));
+        const ledger = new Map(
+          (await readOutcomes(database.pool, account)).map((entry) => [entry.id, entry.outcome]),
+        );
         const events = simulator.events().filter((event) => event.created >= since);
         const missing = events.filter((event) => !ledger.get(event.id));
         const { backfill } = await status();
@@ -130,7 +134,9 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
       await handle().signal('resync', { types: silentObjects() });
       await eventually(async () => {
         const { backfill } = await status();
-        return backfill !== null && backfill.number > number && backfill.state !== 'running' ? null : 'the listing runs';
+        return backfill !== null && backfill.number > number && backfill.state !== 'running'
+          ? null
+          : 'the listing runs';
       });
       await eventually(async () => {
         const { pending } = await countOutcomes(database.pool, account);
@@ -146,7 +152,9 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
     },
     async close() {
       simulator.stopTraffic();
-      await handle().terminate('the test is over').catch(() => undefined);
+      await handle()
+        .terminate('the test is over')
+        .catch(() => undefined);
       for (const end of closing) await end();
       await connection.close();
       await simulator.close();
@@ -165,7 +173,7 @@ function settingsWith(over: SettingsOver): AccountSettings {
 }
 
 /** Looks until there is nothing to say any more; fails with what was said last. */
-export async function eventually(look: () => Promise<string | null>, seconds = 60): Promise<void> {
+export async function eventually(look: () => Promise<string | null>, seconds = 40): Promise<void> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const said = await look();

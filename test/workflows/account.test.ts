@@ -47,7 +47,7 @@ describe('an account', () => {
     const it = await begin();
     await it.work();
     await it.start();
-    await eventually(async () => ((await it.status()).caughtUp ? null : 'not caught up'));
+    await eventually(async () => ((await it.status()).backfill?.state === 'done' ? null : 'the backfill runs'));
     await it.handle().signal('pause');
     await eventually(async () => ((await it.status()).state === 'paused' ? null : 'not paused'));
     const created = it.simulator.create('customer', { email: 'while@paused.example' });
@@ -55,21 +55,29 @@ describe('an account', () => {
     expect(await emailOf(it, customerId(created))).toBeNull();
     await it.handle().signal('resume');
     await eventually(async () =>
-      (await emailOf(it, customerId(created))) === 'while@paused.example' ? null : 'the customer is not there',
+      (await emailOf(it, customerId(created))) === 'while@paused.example'
+        ? null
+        : 'the customer is not there',
     );
   });
 
   it('finds by its rescan what surfaces long after the lag, counts it, and widens the lag', async () => {
     const it = await begin({ visibility: { kind: 'none' } });
     await it.work();
-    await it.start({ rescan: { everySeconds: 5, windowSeconds: 300 } });
-    const late = it.simulator.create('customer', { email: 'late@surfacing.example' }, { visibleAfterSeconds: 14 });
+    await it.start({ rescan: { everySeconds: 5, windowSeconds: 300 }, poll: { waitSeconds: 3 } });
+    const late = it.simulator.create(
+      'customer',
+      { email: 'late@surfacing.example' },
+      { visibleAfterSeconds: 14 },
+    );
     for (let step = 0; step < 8; step += 1) {
       it.simulator.create('customer', { email: `steady${step}@flow.example` });
       await sleep(1_500);
     }
     await eventually(async () =>
-      (await emailOf(it, customerId(late))) === 'late@surfacing.example' ? null : 'the late customer is missing',
+      (await emailOf(it, customerId(late))) === 'late@surfacing.example'
+        ? null
+        : 'the late customer is missing',
     );
     await eventually(async () => ((await it.status()).leaks > 0 ? null : 'no leak is counted'));
     expect((await it.status()).lagSeconds).toBeGreaterThan(14);
@@ -91,7 +99,9 @@ describe('an account', () => {
     await eventually(async () => ((await it.status()).gap === null ? 'no gap is told' : null));
     await eventually(async () => {
       const { backfill } = await it.status();
-      return backfill !== null && backfill.number > 1 && backfill.state === 'done' ? null : 'no second backfill';
+      return backfill !== null && backfill.number > 1 && backfill.state === 'done'
+        ? null
+        : 'no second backfill';
     });
     expect((await it.status()).backfill?.reason).toContain('gap');
     expect(await emailOf(it, customerId(lost))).toBe('lost@gap.example');
@@ -109,8 +119,30 @@ describe('an account', () => {
     const between = it.simulator.create('customer', { email: 'between@runs.example' });
     await it.start({ backfill: { enabled: false } });
     await eventually(async () =>
-      (await emailOf(it, customerId(between))) === 'between@runs.example' ? null : 'the event in between is missing',
+      (await emailOf(it, customerId(between))) === 'between@runs.example'
+        ? null
+        : 'the event in between is missing',
     );
+  });
+
+  it('ends at once when it is cancelled in the Temporal UI, under traffic and in the middle of its backfill', async () => {
+    const it = await begin({ seed: 5 });
+    it.simulator.createMany('customer', 2_000);
+    it.simulator.setFaults({ latency: { fixedMs: 100 } });
+    it.simulator.startTraffic({ changesPerSecond: 10 });
+    await it.work();
+    await it.start();
+    await eventually(async () => ((await it.status()).backfill?.types.length ? null : 'no backfill yet'));
+    const number = (await it.status()).backfill?.number;
+    await it.handle().cancel();
+    await it.client.workflow.getHandle(`${it.account}/backfill/${number}`).cancel();
+    await eventually(async () => {
+      const states = [it.account, `${it.account}/backfill/${number}`].map(async (id) => {
+        return (await it.client.workflow.getHandle(id).describe()).status.name;
+      });
+      const names = (await Promise.all(states)).join(', ');
+      return names === 'CANCELLED, CANCELLED' ? null : names;
+    });
   });
 
   it('waits out a Stripe that fails, a revoked key and answers that are no JSON, and says so', async () => {
