@@ -47,7 +47,9 @@ describe('an account', () => {
     const it = await begin();
     await it.work();
     await it.start();
-    await eventually(async () => ((await it.status()).backfill?.state === 'done' ? null : 'the backfill runs'));
+    await eventually(async () =>
+      (await it.status()).backfill?.state === 'done' ? null : 'the backfill runs',
+    );
     await it.handle().signal('pause');
     await eventually(async () => ((await it.status()).state === 'paused' ? null : 'not paused'));
     const created = it.simulator.create('customer', { email: 'while@paused.example' });
