@@ -1,20 +1,15 @@
 import { StripeFailure } from '../src/domain/failures.js';
+import { afterLostCursor, afterPage, LISTING_START, type ListingPosition } from '../src/domain/listing.js';
 import { readInterval } from '../src/domain/read-interval.js';
 import { recordReads } from '../src/postgres/record-reads.js';
 import { upsertPage } from '../src/postgres/upsert-page.js';
 import { entityKeyFields, tableOf } from '../src/stripe/catalog.js';
+import type { StripeResponse } from '../src/stripe/client.js';
 import { storableJson } from '../src/stripe/storable-json.js';
 import { listingOf } from '../src/stripe/stored-objects.js';
 import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
 import { readList } from './event-pages.js';
-
-/** Where the listing of a type stands. Each of a type's passes lists it with another filter. */
-export interface ListingPosition {
-  readonly pass: number;
-  readonly startingAfter: string | null;
-  readonly rows: number;
-}
 
 export interface BackfillTypeInput {
   readonly account: string;
@@ -43,7 +38,6 @@ interface Remembered {
   readonly ambiguous: BackfillTypeResult['ambiguous'];
 }
 
-const START: ListingPosition = { pass: 0, startingAfter: null, rows: 0 };
 /** Keeps a result small. */
 const MOST_AMBIGUOUS = 200;
 /** What a type that this account or key does not have answers with. */
@@ -60,7 +54,7 @@ export function backfillType(deps: ActivityDeps) {
       const { path, passes } = listingOf(object);
       const end = Date.now() + input.seconds * 1000;
       const left = activity.remembered as Remembered | undefined;
-      let position = left?.position ?? input.from ?? START;
+      let position = left?.position ?? input.from ?? LISTING_START;
       const ambiguous = [...(left?.ambiguous ?? [])];
       let requests = 0;
       try {
@@ -97,13 +91,23 @@ async function listPage(
   const { account, object, apiVersion } = input;
   const search = new URLSearchParams({ limit: '100', ...list.query });
   if (position.startingAfter !== null) search.set('starting_after', position.startingAfter);
-  const response = await deps
-    .stripe(account)
-    .get(`${list.path}?${search}`, { signal, ...(apiVersion === null ? {} : { apiVersion }) });
+  let response: StripeResponse;
+  try {
+    response = await deps
+      .stripe(account)
+      .get(`${list.path}?${search}`, { signal, ...(apiVersion === null ? {} : { apiVersion }) });
+  } catch (error) {
+    if (!(error instanceof StripeFailure) || error.kind !== 'cursor-lost' || position.startingAfter === null)
+      throw error;
+    return { position: afterLostCursor(position), ambiguous: [] };
+  }
   const { entries, hasMore } = readList(response);
   const version = readInterval(response);
-  const last = (entries.at(-1) as { id?: unknown } | undefined)?.id;
-  if (version === null || (hasMore && typeof last !== 'string')) {
+  const ids = entries.flatMap((entry) => {
+    const { id } = (entry ?? {}) as { id?: unknown };
+    return typeof id === 'string' ? [id] : [];
+  });
+  if (version === null || (hasMore && ids.length === 0)) {
     throw new StripeFailure('malformed', {
       message: `A page of ${object} has no Date or no way on (request ${response.requestId ?? 'without id'}); it is asked again.`,
     });
@@ -117,11 +121,7 @@ async function listPage(
     ...version,
   });
   return {
-    position: {
-      pass: hasMore ? position.pass : position.pass + 1,
-      startingAfter: hasMore ? (last as string) : null,
-      rows: position.rows + page.listed,
-    },
+    position: afterPage(position, ids, page.listed, hasMore),
     ambiguous: page.ambiguous.map((objectId) => ({ objectId, after: version.asOfUntil })),
   };
 }

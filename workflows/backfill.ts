@@ -12,9 +12,9 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ListingPosition } from '../activities/backfill-type.js';
 import type { BackfillTypeProgress } from '../src/domain/account-state.js';
 import { accountWorkflowId } from '../src/domain/ids.js';
+import type { ListingPosition } from '../src/domain/listing.js';
 import { createDeliveries } from './deliveries.js';
 import { backfillDetails } from './details.js';
 import { type BackfillReport, backfillReportSignal, reportProgressSignal } from './messages.js';
