@@ -25,6 +25,8 @@ export async function startWorker(
     connectionString: config.databaseUrl,
     applicationName: 'stripe-sync worker',
     max: 16,
+    // Below the timeouts of the activities, so that PostgreSQL gives up first.
+    statementTimeoutMs: 15_000,
     onConnectionLost: (error) =>
       log.warn({ code: (error as { code?: string }).code }, 'a connection to PostgreSQL was lost'),
   });
