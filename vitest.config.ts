@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests of pure decisions: no I/O, so they wait for no server. Everything else runs on the real parts. */
-const UNIT = ['test/domain/**/*.test.ts'];
+/** Tests that need no server: pure decisions, the shape of the code, replays. All others run on the real parts. */
+const UNIT = ['test/domain/**/*.test.ts', 'test/architecture.test.ts', 'test/workflows/replay.test.ts'];
 
 export default defineConfig({
   test: {

@@ -14,13 +14,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   workflows: ['src/domain', 'activities (types)'],
   activities: ['src/domain', 'src/stripe', 'src/postgres'],
   'src/temporal': ['src/domain', 'src/stripe', 'src/postgres', 'activities', 'workflows'],
-  'src/sandbox': ['src/domain', 'src/stripe/data', 'src/stripe (catalog)'],
+  // The judge of the product is written from Stripe's documentation: it sees nothing of our side of the wire.
+  'src/sandbox/simulator': [],
+  'src/sandbox': ['src/domain', 'src/stripe', 'src/sandbox/simulator'],
   'src/cli': [
     'src/domain',
     'src/stripe',
     'src/postgres',
     'src/temporal',
     'src/sandbox',
+    'src/sandbox/simulator',
     'src/config.ts',
     'workflows',
     'activities',
@@ -64,8 +67,6 @@ function isAllowed({ from, to, typeOnly }: Import): boolean {
   if (room === target) return true;
   return (MAY_IMPORT[room] ?? []).some((rule) => {
     if (rule === `${target} (types)`) return typeOnly;
-    if (rule === 'src/stripe (catalog)')
-      return to === 'src/stripe/catalog.ts' || to === 'src/stripe/event-types.ts';
     return rule === target || to.startsWith(`${rule}/`);
   });
 }

@@ -10,7 +10,9 @@ function time(seconds: number | null): string {
 
 export function accountDetails(status: AccountStatus): string {
   const { counters, cursor, backfill, gap } = status;
+  // The server drops a run's static summary at continue-as-new, so the details say what the run is for as well.
   const lines = [
+    `### Stripe account ${status.account} to PostgreSQL`,
     `**${status.state}**, ${status.caughtUp ? 'caught up' : `${status.behindSeconds} s behind`}, lag ${status.lagSeconds} s`,
     `Cursor: ${cursor === null ? `none yet, from ${time(status.anchor)}` : `\`${cursor.id}\` of ${time(cursor.created)}`}`,
     `Events: ${counters.received} received, ${counters.applied} applied, ${counters.stale} stale, ` +
