@@ -52,6 +52,7 @@ interface Progress {
   complete: boolean;
   inserted: number;
   malformed: number;
+  failedPasses: number;
   requests: number;
   passes: number;
   lateness: number[];
@@ -88,6 +89,7 @@ export function fetchEvents(deps: ActivityDeps) {
           } catch (error) {
             if (!isTrouble(error)) throw error;
             failures += 1;
+            progress.failedPasses += 1;
             trouble = error.message;
             deps.log.warn({ account, ...(error instanceof StripeFailure && facts(error)) }, error.message);
             if (failures >= 3 && trouble !== input.trouble) return result(input, progress, [], trouble);
@@ -131,6 +133,7 @@ function begin(input: FetchInput): Progress {
     complete: false,
     inserted: 0,
     malformed: 0,
+    failedPasses: 0,
     requests: 0,
     passes: 0,
     lateness: [],
@@ -218,6 +221,7 @@ function result(
       inserted: progress.inserted,
       claimed: references.length,
       malformed: progress.malformed,
+      failedPasses: progress.failedPasses,
       requests: progress.requests,
       passes: progress.passes,
       lateness: progress.lateness.slice(-MOST_OBSERVATIONS),

@@ -37,6 +37,9 @@ export interface AccountReport {
   readonly reads: { readonly used30d: number; readonly allowance: number };
   /** Seconds between which events may be gone for good, where a cursor aged out. */
   readonly gap: AccountStatus['gap'];
+  /** Answers of Stripe that were no use: passes that failed, and listed entries that are no events. */
+  readonly failedPasses: number;
+  readonly malformed: number;
   /** What stands in the way at present, in words. */
   readonly trouble: string | null;
 }
@@ -93,6 +96,8 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
     backfill: status?.backfill ?? null,
     reads,
     gap: status?.gap ?? null,
+    failedPasses: status?.counters.failedPasses ?? 0,
+    malformed: status?.counters.malformed ?? 0,
     trouble: status?.trouble ?? null,
   };
 }

@@ -19,7 +19,10 @@ export interface AccountCounters {
   readonly fetched: number;
   readonly ignored: number;
   readonly parked: number;
+  /** Listed entries that are no events. */
   readonly malformed: number;
+  /** Passes that failed: Stripe was away, refused, or answered with no JSON. */
+  readonly failedPasses: number;
   readonly requests: number;
   readonly passes: number;
 }
@@ -77,6 +80,7 @@ export interface FetchReport {
   readonly inserted: number;
   readonly claimed: number;
   readonly malformed: number;
+  readonly failedPasses: number;
   readonly requests: number;
   readonly passes: number;
   readonly lateness: readonly number[];
@@ -107,6 +111,7 @@ const NO_COUNTERS: AccountCounters = {
   ignored: 0,
   parked: 0,
   malformed: 0,
+  failedPasses: 0,
   requests: 0,
   passes: 0,
 };
@@ -172,6 +177,7 @@ export function afterFetch(state: AccountState, report: FetchReport, limits: Lag
       ...state.counters,
       received: state.counters.received + report.inserted,
       malformed: state.counters.malformed + report.malformed,
+      failedPasses: state.counters.failedPasses + report.failedPasses,
       requests: state.counters.requests + report.requests,
       passes: state.counters.passes + report.passes,
     },

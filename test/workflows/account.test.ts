@@ -163,5 +163,6 @@ describe('an account', () => {
     );
     it.simulator.setFaults({});
     await eventually(async () => ((await it.status()).trouble === null ? null : 'the trouble is still told'));
+    expect((await it.status()).counters.failedPasses).toBeGreaterThan(2);
   });
 });
