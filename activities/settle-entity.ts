@@ -92,7 +92,10 @@ async function storeRead(
           ? await writeTombstone(client, table, object, write)
           : await writeReadRow(client, table, { ...write, data: read.data });
       // A page of a backfill came between the look at the row and the write: look again with the next read.
-      if (!written && read.found === 'object') return { tally: NO_OUTCOMES, after: read.version.asOfUntil };
+      // A tombstone without a row is another matter: there is no state to mark.
+      if (!written && (await readRow(client, table, account, objectId)) !== null) {
+        return { tally: NO_OUTCOMES, after: read.version.asOfUntil };
+      }
     }
     const outcome = plan.store ? 'fetched' : 'stale';
     const settled = await settleEvents(client, { account, ids: plan.settled, outcome });

@@ -18,9 +18,9 @@ import {
 } from '@temporalio/workflow';
 import type { OutcomeTally } from '../src/domain/account-state.js';
 import { entityWorkflowId } from '../src/domain/ids.js';
-import type { EntityDelivery } from '../src/domain/routing.js';
+import { type EntityBatch, type EntityDelivery, mergeBatches } from '../src/domain/routing.js';
 import { entity } from './entity.js';
-import { deliverSignal, type EntityBatch } from './messages.js';
+import { deliverSignal } from './messages.js';
 import { findableBy } from './search-attributes.js';
 import type { AccountSettings } from './settings.js';
 
@@ -145,12 +145,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 function merge(queue: readonly Delivery[]): Delivery {
   const [first] = queue;
   if (first === undefined) throw new Error('a delivery holds at least one batch');
-  const reads = queue.flatMap((batch) => (batch.readAfter === null ? [] : [batch.readAfter]));
-  return {
-    ...first,
-    events: queue.flatMap((batch) => batch.events),
-    readAfter: reads.length === 0 ? null : Math.max(...reads),
-  };
+  return { ...first, ...mergeBatches(queue) };
 }
 
 function isNotFound(error: unknown): boolean {

@@ -2,13 +2,16 @@
 import {
   ActivityFailure,
   ApplicationFailure,
+  continueAsNew,
   isCancellation,
   setCurrentDetails,
   setHandler,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { ApplyInput, ApplyResult, Hydrate } from '../activities/apply-changes.js';
 import { addOutcomes, NO_OUTCOMES, type OutcomeTally } from '../src/domain/account-state.js';
-import { deliverSignal, type EntityBatch } from './messages.js';
+import { type EntityBatch, mergeBatches } from '../src/domain/routing.js';
+import { deliverSignal } from './messages.js';
 import { applyLocally, applyPatiently, parkChanges, settleEntity } from './proxies.js';
 
 export interface EntityInput extends EntityBatch {
@@ -17,6 +20,8 @@ export interface EntityInput extends EntityBatch {
   readonly objectId: string;
   readonly hydrate: Hydrate;
   readonly apiVersion: string | null;
+  /** Handed on by continue-as-new. */
+  readonly tally?: OutcomeTally;
 }
 
 export async function entity(input: EntityInput): Promise<OutcomeTally> {
@@ -27,9 +32,13 @@ export async function entity(input: EntityInput): Promise<OutcomeTally> {
     queue.push(batch);
   });
 
-  let tally = NO_OUTCOMES;
+  let tally = input.tally ?? NO_OUTCOMES;
   while (queue.length > 0) {
     const batches = queue.splice(0);
+    // An entity that never rests would never close, and its history would grow for ever.
+    if (workflowInfo().continueAsNewSuggested) {
+      return continueAsNew<typeof entity>({ ...input, ...mergeBatches(batches), tally });
+    }
     const ids = [...new Set(batches.flatMap((batch) => batch.events.map((event) => event.id)))];
     try {
       const applied = await apply({ ...key, ids, hydrate, apiVersion });

@@ -1,7 +1,7 @@
 /** Every signal and query, with its types. Names are part of the contract: the Temporal UI and CLI send them. */
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { AccountState, BackfillTypeProgress } from '../src/domain/account-state.js';
-import type { EventReference } from '../src/domain/references.js';
+import type { EntityBatch } from '../src/domain/routing.js';
 
 /** Stops polling until `resume`. Needs no payload. */
 export const pauseSignal = defineSignal('pause');
@@ -30,11 +30,6 @@ export const backfillReportSignal = defineSignal<[BackfillReport]>('backfill-rep
 /** From an account to its backfill: tell all that you know. */
 export const reportProgressSignal = defineSignal('report-progress');
 
-export interface EntityBatch {
-  readonly events: readonly EventReference[];
-  /** Set where the entity has to be read wholly after this second of Stripe's clock. */
-  readonly readAfter: number | null;
-}
 /** More changes for an entity that is being applied. */
 export const deliverSignal = defineSignal<[EntityBatch]>('deliver');
 

@@ -23,3 +23,19 @@ export function groupByEntity(references: readonly EventReference[]): EntityDeli
     return { object: first.object, objectId: first.objectId, events: sorted };
   });
 }
+
+/** Changes of one entity that travel together. */
+export interface EntityBatch {
+  readonly events: readonly EventReference[];
+  /** Set where the entity has to be read wholly after this second of Stripe's clock. */
+  readonly readAfter: number | null;
+}
+
+/** One batch that asks for all that the given ones ask for. */
+export function mergeBatches(batches: readonly EntityBatch[]): EntityBatch {
+  const reads = batches.flatMap((batch) => (batch.readAfter === null ? [] : [batch.readAfter]));
+  return {
+    events: batches.flatMap((batch) => batch.events),
+    readAfter: reads.length === 0 ? null : Math.max(...reads),
+  };
+}
