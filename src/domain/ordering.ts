@@ -54,7 +54,22 @@ export interface Plan {
 type Verdict = 'apply' | 'stale' | 'same' | 'fetch';
 
 /**
- * Whether `later` follows `earlier` when both lie in one second.
+ * An update to the state of the creation is an update all the same: it may undo another one of its second, so
+ * it must not pass for the creation, which everything else follows.
+ */
+function orderOfSameState(
+  change: PendingChange,
+  other: { readonly kind: ChangeKind | null },
+  traits: EntityTraits,
+): Verdict {
+  if (traits.recreatable || other.kind === null) return 'same';
+  if (change.kind === 'updated' && other.kind === 'created') return 'apply';
+  return change.kind === 'created' && other.kind === 'updated' ? 'stale' : 'same';
+}
+
+/**
+ * How `change` stands to `other` where both lie in one second: after it (`apply`), before it (`stale`), the same
+ * state (`same`), or not to be told (`fetch`).
  *
  * Evidence: the same state changes nothing; a creation comes first and a deletion last. Neither holds where
  * the object may be created again: one second may see the end of one life and the beginning of the next.
@@ -65,7 +80,8 @@ function orderWithinSecond(
   traits: EntityTraits,
 ): Verdict {
   const deletes = change.kind === 'deleted';
-  if (change.digest === other.digest && deletes === other.deleted) return 'same';
+  if (change.digest === other.digest && deletes === other.deleted)
+    return orderOfSameState(change, other, traits);
   const mayBeAnotherLife = deletes || other.deleted || change.kind === 'created' || other.kind === 'created';
   if (traits.recreatable && mayBeAnotherLife) return 'fetch';
   if (deletes) return other.deleted ? 'fetch' : 'apply';
@@ -80,6 +96,11 @@ function revives(change: PendingChange, row: CurrentRow, traits: EntityTraits): 
   return row.deleted && change.kind !== 'deleted' && !traits.recreatable && traits.retrievable;
 }
 
+/** A deletion that a later state contradicts: such an id does not come back, so Stripe is asked. */
+function endsLife(change: PendingChange, row: CurrentRow, traits: EntityTraits): boolean {
+  return change.kind === 'deleted' && !row.deleted && !traits.recreatable && traits.retrievable;
+}
+
 function verdict(change: PendingChange, row: CurrentRow | null, traits: EntityTraits): Verdict {
   if (row === null) return 'apply';
   const version = eventVersion(change.created);
@@ -87,7 +108,7 @@ function verdict(change: PendingChange, row: CurrentRow | null, traits: EntityTr
     case 'newer':
       return revives(change, row, traits) ? 'fetch' : 'apply';
     case 'older':
-      return 'stale';
+      return endsLife(change, row, traits) ? 'fetch' : 'stale';
     case 'overlapping':
       return row.source === change.id
         ? 'same'
@@ -138,7 +159,11 @@ export function planChanges(
     traits,
   );
   const ids = open.map((entry) => entry.change.id);
-  const contested = last.length > 1 || inNewest.some((entry) => entry.verdict === 'fetch');
+  const deletedBefore =
+    !traits.recreatable &&
+    open.some(({ change }) => change.kind === 'deleted') &&
+    last.some((change) => change.kind !== 'deleted');
+  const contested = last.length > 1 || deletedBefore || inNewest.some((entry) => entry.verdict === 'fetch');
   const unusable = last.some((change) => !change.usable && change.kind !== 'deleted');
 
   const after = Math.max(newest, row?.asOfUntil ?? newest);
