@@ -122,6 +122,6 @@ async function listPage(
   });
   return {
     position: afterPage(position, ids, page.listed, hasMore),
-    ambiguous: page.ambiguous.map((objectId) => ({ objectId, after: version.asOfUntil })),
+    ambiguous: page.ambiguous,
   };
 }

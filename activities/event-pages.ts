@@ -19,6 +19,11 @@ export interface EventPage {
   readonly malformed: number;
   /** Stripe's clock in seconds, or null without a `Date` header. */
   readonly date: number | null;
+  /**
+   * The earliest second in which Stripe may have read the list: a slow answer carries the `Date` of its end, and
+   * what surfaced meanwhile is not on it.
+   */
+  readonly readAt: number | null;
   /** API version of the newest event on the page. */
   readonly apiVersion: string | null;
 }
@@ -59,6 +64,7 @@ export async function listEvents(
     ignored,
     malformed: entries.length - events.length,
     date: response.date,
+    readAt: response.date === null ? null : Math.floor(response.date - response.durationMs / 1000),
     apiVersion: events[0]?.api_version ?? null,
   };
 }

@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import type { FetchReport } from '../src/domain/account-state.js';
 import { advanceCursor, type Cursor, marksOf, usefulMarks } from '../src/domain/cursor.js';
 import { StripeFailure, UserError } from '../src/domain/failures.js';
@@ -7,7 +8,7 @@ import type { EventReference } from '../src/domain/references.js';
 import { claimEvents } from '../src/postgres/claim-events.js';
 import { freeClaims } from '../src/postgres/free-claims.js';
 import { recordReads } from '../src/postgres/record-reads.js';
-import { takeFence } from '../src/postgres/take-fence.js';
+import { holdsFence, takeFence } from '../src/postgres/take-fence.js';
 import { heartbeating, type RunningActivity } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
 import { reanchor } from './reanchor.js';
@@ -73,26 +74,30 @@ export function fetchEvents(deps: ActivityDeps) {
       const { account } = input;
       const fence = `${activity.id}#${activity.attempt}`;
       await takeFence(deps.pool, { ...input, fetchId: fence });
-      if (input.freeOlderThanSeconds !== null) {
-        await freeClaims(deps.pool, account, input.freeOlderThanSeconds);
-      }
+      // What a lost attempt claimed, it can no longer hand on.
+      const freeOlderThanSeconds = activity.attempt > 1 ? 0 : input.freeOlderThanSeconds;
+      if (freeOlderThanSeconds !== null) await freeClaims(deps.pool, account, freeOlderThanSeconds);
       const progress = begin(input);
       const end = Date.now() + input.waitSeconds * 1000;
       let failures = 0;
       let trouble: string | null = null;
+      let retryAfterSeconds = 0;
       try {
         for (;;) {
           try {
             await pass(deps, input, activity, progress);
             failures = 0;
             trouble = null;
+            retryAfterSeconds = 0;
           } catch (error) {
             if (!isTrouble(error)) throw error;
             failures += 1;
             progress.failedPasses += 1;
             trouble = error.message;
+            retryAfterSeconds = error instanceof StripeFailure ? (error.retryAfterMs ?? 0) / 1000 : 0;
             deps.log.warn({ account, ...(error instanceof StripeFailure && facts(error)) }, error.message);
-            if (failures >= 3 && trouble !== input.trouble) return result(input, progress, [], trouble);
+            const isKnown = input.trouble !== null && isSameTrouble(trouble, input.trouble);
+            if (failures >= 3 && !isKnown) return result(input, progress, [], trouble);
           }
           const references = await claimEvents(deps.pool, {
             account,
@@ -100,12 +105,16 @@ export function fetchEvents(deps: ActivityDeps) {
             claimedBy: activity.id,
             limit: input.room,
           });
+          if (references.length === 0 && !(await holdsFence(deps.pool, account, fence))) throw fenceLost();
           const over = deps.stopping.aborted || Date.now() >= end || (failures === 0 && !progress.complete);
           const news = failures === 0 && (input.trouble !== null || !input.caughtUp);
           if (references.length > 0 || over || news || progress.reanchored?.gap) {
             return result(input, progress, references, trouble);
           }
-          const wait = failures === 0 ? input.pollSeconds : backoff(failures, input.pollSeconds);
+          const wait =
+            failures === 0
+              ? input.pollSeconds
+              : Math.max(backoff(failures, input.pollSeconds), retryAfterSeconds);
           await activity.sleep(Math.min(wait * 1000, Math.max(0, end - Date.now())), deps.stopping);
         }
       } finally {
@@ -117,6 +126,23 @@ export function fetchEvents(deps: ActivityDeps) {
 /** What the loop waits out by itself: Stripe's failures, and a key that is missing. */
 function isTrouble(error: unknown): error is StripeFailure | UserError {
   return error instanceof UserError || (error instanceof StripeFailure && error.kind !== 'cancelled');
+}
+
+/** The same trouble comes with another request id each time. */
+function isSameTrouble(a: string, b: string): boolean {
+  const requestId = /request [\w[\].-]+/g;
+  return a.replace(requestId, '') === b.replace(requestId, '');
+}
+
+/**
+ * An attempt that was given up can be late enough to take the fence back. Whoever finds it gone ends: the one
+ * that Temporal still waits for is repeated at once and takes it again, the other one is not.
+ */
+function fenceLost(): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'FenceLost',
+    message: 'Another fetch of the account has taken the place of this one.',
+  });
 }
 
 function facts({ kind, status, requestId }: StripeFailure): Record<string, unknown> {
@@ -151,6 +177,7 @@ async function pass(
   input: FetchInput,
   activity: RunningActivity,
   progress: Progress,
+  mayReanchor = true,
 ): Promise<void> {
   const walkInput = { account: input.account, source: 'poll', signal: activity.signal } as const;
   let walk: Walk;
@@ -161,9 +188,9 @@ async function pass(
         : await walkForward(deps, { ...walkInput, cursor: progress.cursor, pageCap: input.pageCap });
   } catch (error) {
     progress.requests += 1;
-    if (!(error instanceof StripeFailure) || error.kind !== 'cursor-lost' || progress.cursor === null) {
-      throw error;
-    }
+    const isLost = error instanceof StripeFailure && error.kind === 'cursor-lost';
+    // A position that Stripe has just listed and does not know is waited out like any other trouble.
+    if (!isLost || progress.cursor === null || !mayReanchor) throw error;
     const { requests, ...found } = await reanchor(deps, {
       account: input.account,
       cursor: progress.cursor,
@@ -179,14 +206,14 @@ async function pass(
       { account: input.account, gap: found.gap },
       'Stripe no longer knows the cursor; the walk goes on by time',
     );
-    return pass(deps, input, activity, progress);
+    return pass(deps, input, activity, progress, false);
   }
   take(input, progress, walk);
 }
 
 /** Folds a walk into the progress, by the same rules as the workflow's. */
 function take(input: FetchInput, progress: Progress, walk: Walk): void {
-  const lateness = latenessOf(walk.inserted, progress.frontier, walk.stripeNow);
+  const lateness = latenessOf(walk.inserted, progress.frontier, walk.overAt);
   const newest = walk.newestFirst[0]?.created ?? null;
   progress.passes += 1;
   progress.requests += walk.requests;

@@ -39,7 +39,8 @@ export async function reanchor(
   });
   const [older] = page.listed;
   if (older !== undefined) return { cursor: older, anchor, gap: null, requests: 1 };
-  const kept = page.date === null ? null : page.date - RETENTION_SECONDS;
-  const gap = kept !== null && anchor < kept ? { from: anchor, to: kept } : null;
+  // Without a Date our own clock has to do: a gap that is none costs a listing, one that is missed costs data.
+  const kept = (page.date ?? Math.floor(Date.now() / 1000)) - RETENTION_SECONDS;
+  const gap = anchor < kept ? { from: anchor, to: kept } : null;
   return { cursor: null, anchor, gap, requests: 1 };
 }

@@ -4,6 +4,9 @@ import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
 import { walkWindow } from './walk-events.js';
 
+/** Keeps a report small where a whole backlog had leaked. */
+const MOST_REPORTED = 1_000;
+
 export interface RescanInput {
   readonly account: string;
   /** Window of `created`, both ends included, in seconds of Stripe's clock; all of it behind the cursor. */
@@ -21,7 +24,7 @@ export function rescanEvents(deps: ActivityDeps) {
       const { account, from, to } = input;
       const walk = await walkWindow(deps, { account, from, to, source: 'rescan', signal });
       await recordReads(deps.pool, account, walk.requests);
-      const now = walk.stripeNow ?? to;
+      const now = walk.overAt ?? to;
       for (const leak of walk.inserted) {
         deps.log.warn(
           { account, event: leak.id, created: leak.created, delaySeconds: now - leak.created },
@@ -31,7 +34,8 @@ export function rescanEvents(deps: ActivityDeps) {
       return {
         listed: walk.newestFirst.length,
         requests: walk.requests,
-        leaks: walk.inserted.map((leak) => Math.max(0, now - leak.created)),
+        leaked: walk.inserted.length,
+        leaks: walk.inserted.slice(0, MOST_REPORTED).map((leak) => Math.max(0, now - leak.created)),
         stripeNow: walk.stripeNow,
       };
     });

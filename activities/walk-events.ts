@@ -13,6 +13,8 @@ export interface Walk {
   readonly requests: number;
   /** Stripe's clock when the first page was listed, in seconds: what surfaced later is not accounted for. */
   readonly stripeNow: number | null;
+  /** Stripe's clock when the walk was over, in seconds: what it saw had surfaced by then. */
+  readonly overAt: number | null;
   readonly apiVersion: string | null;
   /** False where the page cap ended it. */
   readonly complete: boolean;
@@ -25,7 +27,10 @@ export interface WalkInput {
   readonly onPage?: () => void;
 }
 
-/** Walks forward from the cursor: each page holds what comes next to it. */
+/**
+ * Walks forward from the cursor: each page holds what comes next to it. The cap counts pages that held something
+ * new: a burst that is longer than the cap and not settled yet would hide what comes behind it otherwise.
+ */
 export async function walkForward(
   deps: ActivityDeps,
   input: WalkInput & { readonly cursor: Cursor; readonly pageCap: number },
@@ -33,12 +38,14 @@ export async function walkForward(
   const pages: EventPage[] = [];
   let position = input.cursor.id;
   let complete = false;
-  while (!complete && pages.length < input.pageCap) {
+  let fresh = 0;
+  while (!complete && fresh < input.pageCap) {
     const page = await listEvents(deps, {
       ...input,
       query: `limit=100&ending_before=${encodeURIComponent(position)}`,
     });
     pages.unshift(page);
+    if (page.inserted.length > 0) fresh += 1;
     input.onPage?.();
     complete = !page.hasMore;
     const newest = page.listed[0];
@@ -78,12 +85,14 @@ function noWayOn(what: string): never {
 
 /** @param pages newest first */
 function walkOf(pages: readonly EventPage[], first: EventPage | null, complete: boolean): Walk {
+  const dates = pages.flatMap(({ date }) => date ?? []);
   return {
     newestFirst: pages.flatMap((page) => page.listed),
     inserted: pages.flatMap((page) => page.inserted),
     malformed: pages.reduce((sum, page) => sum + page.malformed, 0),
     requests: pages.length,
-    stripeNow: first?.date ?? null,
+    stripeNow: first?.readAt ?? null,
+    overAt: dates.length === 0 ? null : dates.reduce((latest, date) => Math.max(latest, date)),
     apiVersion: pages[0]?.apiVersion ?? null,
     complete,
   };

@@ -62,23 +62,22 @@ export async function backfill(input: BackfillInput): Promise<readonly BackfillT
   const telling = tell();
   const left = [...progress.values()].filter((type) => !type.done).map((type) => type.object);
   let giveWay = false;
+  let failed = false;
   try {
     await Promise.all(Array.from({ length: settings.backfill.concurrency }, () => walker()));
+    await deliveries.accepted();
+    if (!giveWay && !failed && input.types === null) await finishBackfill(account);
   } catch (error) {
     await CancellationScope.nonCancellable(() => report({ number, types: [], state: 'failed' }));
     throw error;
   }
-  await deliveries.accepted();
   if (giveWay) {
     ended = 'goes on';
     await telling;
     const state = { types: [...progress.values()], positions: Object.fromEntries(positions) };
     return continueAsNew<typeof backfill>({ ...input, state });
   }
-  await deliveries.finished();
-  const complete = [...progress.values()].every((type) => type.done);
-  if (complete && input.types === null) await finishBackfill(account);
-  ended = complete ? 'done' : 'failed';
+  ended = failed ? 'failed' : 'done';
   await telling;
   return [...progress.values()];
 
@@ -117,6 +116,7 @@ export async function backfill(input: BackfillInput): Promise<readonly BackfillT
         if (done) return;
       } catch (error) {
         if (isCancellation(error)) throw error;
+        failed = true;
         note({ object, rows: from?.rows ?? 0, done: true, skipped: reasonOf(error) });
         return;
       }

@@ -24,6 +24,9 @@ import { deliverSignal } from './messages.js';
 import { findableBy } from './search-attributes.js';
 import type { AccountSettings } from './settings.js';
 
+/** The server allows 2,000 pending children of one run. */
+const MOST_OPEN = 1_500;
+
 export interface DeliveriesOptions {
   readonly account: string;
   readonly settings: AccountSettings;
@@ -37,17 +40,20 @@ export interface Deliveries {
   hand(deliveries: readonly Delivery[]): void;
   /** Children that this run started and that have not closed, and batches that are not accepted yet. */
   inFlight(): number;
+  /** How many more children may be under way. Those that were excused leave room, up to a limit. */
+  room(): number;
+  /** Lets the children that are open now take their time: they wait for Stripe or PostgreSQL. */
+  excuseSlow(): void;
   /** Children that this run started. */
   starts(): number;
   /** Resolves once every batch was accepted by a child: what comes then cannot lose one. */
   accepted(): Promise<void>;
-  /** Resolves once every child of this run has closed as well. */
-  finished(): Promise<void>;
 }
 
 export function createDeliveries(options: DeliveriesOptions): Deliveries {
   const waiting = new Map<string, Delivery[]>();
   const open = new Set<string>();
+  const excused = new Set<string>();
   let started = 0;
 
   /**
@@ -85,6 +91,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     } catch (error) {
       if (!isNotFound(error)) throw error;
       open.delete(workflowId);
+      excused.delete(workflowId);
       return false;
     }
   }
@@ -119,8 +126,11 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       log.warn('an entity did not finish; its changes are delivered again', { workflowId });
     } finally {
       open.delete(workflowId);
+      excused.delete(workflowId);
     }
   }
+
+  const inFlight = () => new Set([...open, ...waiting.keys()]).size;
 
   return {
     hand(deliveries) {
@@ -135,10 +145,13 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         void send(workflowId);
       }
     },
-    inFlight: () => new Set([...open, ...waiting.keys()]).size,
+    inFlight,
+    room: () => Math.min(options.settings.maxInFlight - (inFlight() - excused.size), MOST_OPEN - inFlight()),
+    excuseSlow() {
+      for (const workflowId of open) excused.add(workflowId);
+    },
     starts: () => started,
     accepted: () => condition(() => waiting.size === 0),
-    finished: () => condition(() => waiting.size === 0 && open.size === 0),
   };
 }
 

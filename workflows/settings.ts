@@ -28,6 +28,8 @@ export interface AccountSettings {
   };
   /** Entity children that may be under way at a time. */
   readonly maxInFlight: number;
+  /** After so many seconds an entity that still waits for Stripe or PostgreSQL no longer takes up room. */
+  readonly slowAfterSeconds: number;
   /** Child starts after which a run gives way to the next. */
   readonly childStartsPerRun: number;
   /** Whether the namespace knows `StripeAccount` and `StripeObject`. */
@@ -43,6 +45,7 @@ export const DEFAULT_SETTINGS: AccountSettings = {
   free: { everySeconds: 300, olderThanSeconds: 120 },
   backfill: { enabled: true, types: null, concurrency: 4, sliceSeconds: 10 },
   maxInFlight: 200,
+  slowAfterSeconds: 60,
   childStartsPerRun: 500,
   searchAttributes: false,
 };

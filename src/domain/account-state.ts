@@ -63,6 +63,8 @@ export interface AccountState {
   readonly counters: AccountCounters;
   readonly gap: Gap | null;
   readonly backfill: BackfillProgress | null;
+  /** Up to which `created` everything was listed again, in seconds of Stripe's clock. */
+  readonly rescannedTo: number;
   /** Stripe's seconds of the last rescan, and of the last time that stray claims were freed. */
   readonly rescannedAt: number | null;
   readonly freedAt: number | null;
@@ -98,7 +100,9 @@ export interface FetchReport {
 export interface RescanReport {
   readonly listed: number;
   readonly requests: number;
-  /** Lateness in seconds of each event that the cursor had missed. */
+  /** How many events the cursor had missed. */
+  readonly leaked: number;
+  /** Their lateness in seconds, of as many as fit into a report. */
   readonly leaks: readonly number[];
   readonly stripeNow: number | null;
 }
@@ -153,6 +157,7 @@ export function openedState(
     counters: NO_COUNTERS,
     gap: null,
     backfill: null,
+    rescannedTo: start.cursor?.created ?? start.anchor,
     rescannedAt: null,
     freedAt: null,
     trouble: null,
@@ -187,15 +192,21 @@ export function afterFetch(state: AccountState, report: FetchReport, limits: Lag
   };
 }
 
-export function afterRescan(state: AccountState, report: RescanReport, limits: LagLimits): AccountState {
+export function afterRescan(
+  state: AccountState,
+  window: RescanWindow,
+  report: RescanReport,
+  limits: LagLimits,
+): AccountState {
   return {
     ...state,
-    leaks: state.leaks + report.leaks.length,
+    rescannedTo: Math.max(state.rescannedTo, window.to),
+    leaks: state.leaks + report.leaked,
     lag: nextLag(state.lag, report.leaks, report.stripeNow, limits),
     lateness: recordLateness(state.lateness, report.leaks),
     counters: {
       ...state.counters,
-      received: state.counters.received + report.leaks.length,
+      received: state.counters.received + report.leaked,
       requests: state.counters.requests + report.requests,
     },
   };
@@ -231,16 +242,22 @@ export function isDue(last: number | null, now: number | null, everySeconds: num
   return last !== null && now !== null && now - last >= everySeconds;
 }
 
+/** A window of `created`, both ends included, in seconds of Stripe's clock. */
+export interface RescanWindow {
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * The window of the next rescan: what the cursor has passed within `windowSeconds`, in seconds of Stripe's
- * clock, both ends included. Null while the cursor has passed nothing.
+ * The window of the next rescan: what the cursor has passed since the last one that succeeded, and
+ * `windowSeconds` before it, so that no pause and no outage leaves a hole. While the loop catches up, a pass may
+ * end in the middle of the cursor's second, so that one is left out. Null while the cursor has passed nothing.
  */
-export function rescanWindow(
-  state: AccountState,
-  windowSeconds: number,
-): { from: number; to: number } | null {
+export function rescanWindow(state: AccountState, windowSeconds: number): RescanWindow | null {
   if (state.cursor === null) return null;
-  return { from: Math.max(0, state.cursor.created - windowSeconds), to: state.cursor.created };
+  const to = state.caughtUp ? state.cursor.created : state.cursor.created - 1;
+  const from = Math.max(0, Math.min(state.rescannedTo, to) - windowSeconds);
+  return from > to ? null : { from, to };
 }
 
 /**

@@ -76,7 +76,7 @@ export class StripeFailure extends Error {
  * stack trace, and exits with `exitCode`: 1 for "failed or differs", 2 for wrong usage or configuration.
  */
 export class UserError extends Error {
-  override readonly name = 'UserError';
+  override readonly name: string = 'UserError';
   readonly exitCode: 1 | 2;
 
   constructor(message: string, exitCode: 1 | 2 = 1) {

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ClientBase } from 'pg';
+import { UserError } from '../domain/failures.js';
 import { type MissingPart, missingParts } from './object-tables.js';
 
 type Queryable = Pick<ClientBase, 'query'>;
@@ -30,7 +31,7 @@ export async function currentSchemaVersion(database: Queryable): Promise<number 
 }
 
 /** The schemas are missing, or older than the code. `message` says what to run. */
-export class SchemaNotMigratedError extends Error {
+export class SchemaNotMigratedError extends UserError {
   override readonly name = 'SchemaNotMigratedError';
 }
 

@@ -15,6 +15,8 @@ on conflict (account) do update set
   lag_seconds = excluded.lag_seconds,
   updated_at = now()`;
 
+const HOLDS_FENCE = `select 1 from stripe_sync.accounts where account = $1 and fetch_id = $2`;
+
 export interface Fence {
   readonly account: string;
   readonly fetchId: string;
@@ -27,4 +29,10 @@ export interface Fence {
 export async function takeFence(pool: Pool, fence: Fence): Promise<void> {
   const { account, fetchId, cursor, anchor, lagSeconds } = fence;
   await pool.query(TAKE_FENCE, [account, fetchId, cursor?.id ?? null, cursor?.created ?? anchor, lagSeconds]);
+}
+
+/** Whether no other fetch has taken the fence since. */
+export async function holdsFence(pool: Pool, account: string, fetchId: string): Promise<boolean> {
+  const { rowCount } = await pool.query(HOLDS_FENCE, [account, fetchId]);
+  return rowCount === 1;
 }

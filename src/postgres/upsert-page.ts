@@ -49,7 +49,7 @@ select (select count(*) from listed) as listed, (select count(*) from written) a
 const ambiguousSql = (table: string) => `
 with listed as (${LISTED}
 )
-select r.id
+select r.id, extract(epoch from greatest(r.as_of_until, to_timestamp($5)))::bigint as after
 from listed join stripe.${escapeIdentifier(table)} r on r.account = $1 and r.id = listed.key
 where r.as_of_until >= to_timestamp($4) and r.as_of <= to_timestamp($5)
   and (r.data is distinct from listed.e or r.deleted)`;
@@ -57,8 +57,11 @@ where r.as_of_until >= to_timestamp($4) and r.as_of <= to_timestamp($5)
 export interface PageResult {
   readonly listed: number;
   readonly written: number;
-  /** Ids of rows whose state differs from the page's within overlapping intervals: each needs a read. */
-  readonly ambiguous: readonly string[];
+  /**
+   * Rows whose state differs from the page's within overlapping intervals: each needs a read that lies wholly
+   * after this second of Stripe's clock, with which both intervals are over.
+   */
+  readonly ambiguous: readonly { readonly objectId: string; readonly after: number }[];
 }
 
 export async function upsertPage(pool: Pool, input: PageUpsert): Promise<PageResult> {
@@ -70,6 +73,13 @@ export async function upsertPage(pool: Pool, input: PageUpsert): Promise<PageRes
   const listed = Number(rows[0]?.listed ?? 0);
   const written = Number(rows[0]?.written ?? 0);
   if (written === listed) return { listed, written, ambiguous: [] };
-  const ambiguous = await pool.query<{ id: string }>(ambiguousSql(input.table), parameters);
-  return { listed, written, ambiguous: ambiguous.rows.map((row) => row.id) };
+  const ambiguous = await pool.query<{ id: string; after: string | number }>(
+    ambiguousSql(input.table),
+    parameters,
+  );
+  return {
+    listed,
+    written,
+    ambiguous: ambiguous.rows.map((row) => ({ objectId: row.id, after: Number(row.after) })),
+  };
 }

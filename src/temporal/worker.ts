@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, type NativeConnection, Runtime, Worker } from '@temporalio/worker';
@@ -27,6 +28,8 @@ const SHUTDOWN_GRACE = '10 seconds';
 /** A worker for all workflows and activities, not running yet. */
 export function createWorker(options: WorkerOptions): Promise<Worker> {
   const { connection, namespace, taskQueue, pool, stripe, log, stopping } = options;
+  // Each account's long poll listens to it.
+  setMaxListeners(0, stopping);
   return Worker.create({
     connection,
     namespace,

@@ -55,7 +55,7 @@ describe('a page of a listing', () => {
   it('that the clock cannot order against a row names the row, unless both say the same', async () => {
     await upsert('c', [customer('cus_1', 'one@x.io'), customer('cus_2', 'same@x.io')], 100);
     const again = await upsert('c', [customer('cus_1', 'two@x.io'), customer('cus_2', 'same@x.io')], 101);
-    expect(again).toEqual({ listed: 2, written: 0, ambiguous: ['cus_1'] });
+    expect(again).toEqual({ listed: 2, written: 0, ambiguous: [{ objectId: 'cus_1', after: 103 }] });
     expect(await rowsOf('c')).toMatchObject([{ email: 'one@x.io' }, { email: 'same@x.io' }]);
   });
 

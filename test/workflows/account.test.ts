@@ -147,6 +147,54 @@ describe('an account', () => {
     });
   });
 
+  it('goes on with all other entities while the reads of one kind fail', async () => {
+    const it = await begin({ visibility: { kind: 'none' } });
+    await it.work();
+    await it.start({ backfill: { enabled: false }, maxInFlight: 8, slowAfterSeconds: 2 });
+    await eventually(async () => ((await it.status()).caughtUp ? null : 'not caught up'));
+    it.simulator.addFault({ kind: 'server_error', probability: 1, path: '/v1/coupons/' });
+    const second = Math.floor(it.simulator.now());
+    for (let made = 0; made < 20; made += 1) {
+      const coupon = it.simulator.create('coupon', { name: `one ${made}` }, { created: second });
+      it.simulator.update('coupon', String(coupon.id), { name: `two ${made}` }, { created: second });
+    }
+    await eventually(async () => ((await it.status()).inFlight >= 8 ? null : 'the coupons do not wait yet'));
+    const created = it.simulator.create('customer', { email: 'others@go.example' });
+    await eventually(async () => ((await emailOf(it, customerId(created))) === null ? 'held up' : null));
+    it.simulator.setFaults({});
+    await it.rested(second);
+    expect((await it.compared()).differences).toEqual([]);
+  });
+
+  it('polls at once when it is woken, and is not kept from it by a flood of wakes', async () => {
+    const it = await begin({ visibility: { kind: 'none' } });
+    await it.work();
+    await it.start({ backfill: { enabled: false }, poll: { everySeconds: 50 } });
+    await eventually(async () => ((await it.status()).caughtUp ? null : 'not caught up'));
+    const created = it.simulator.create('customer', { email: 'woken@early.example' });
+    for (let wakes = 0; wakes < 40; wakes += 1) {
+      await it.handle().signal('wake');
+      await sleep(50);
+    }
+    await eventually(
+      async () => ((await emailOf(it, customerId(created))) === null ? 'not polled' : null),
+      10,
+    );
+  });
+
+  it('stops when it is told to, also where its runs follow one another quickly', async () => {
+    const it = await begin({ seed: 8 });
+    it.simulator.startTraffic({ changesPerSecond: 8 });
+    await it.work();
+    await it.start({ backfill: { enabled: false }, childStartsPerRun: 3 });
+    await sleep(6_000);
+    await it.handle().signal('stop');
+    await eventually(async () => {
+      const { status } = await it.handle().describe();
+      return status.name === 'COMPLETED' ? null : status.name;
+    });
+  });
+
   it('waits out a Stripe that fails, a revoked key and answers that are no JSON, and says so', async () => {
     const it = await begin({ visibility: { kind: 'none' } });
     await it.work();

@@ -1,0 +1,432 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { FetchInput } from '../../activities/fetch-events.js';
+import { advanceCursor } from '../../src/domain/cursor.js';
+import { StripeFailure } from '../../src/domain/failures.js';
+import { takeFence } from '../../src/postgres/take-fence.js';
+import { type ActivityRoom, createActivityRoom } from '../support/activity-room.js';
+import type { TestDatabase } from '../support/database.js';
+import { createMigratedDatabase } from '../support/migrated-database.js';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createMigratedDatabase();
+});
+afterAll(() => database.drop());
+
+const DAY = 86_400;
+
+function asked(room: ActivityRoom, over: Partial<FetchInput> = {}): FetchInput {
+  return {
+    account: room.account,
+    cursor: null,
+    anchor: room.now() - 3_600,
+    lagSeconds: 5,
+    limits: { floorSeconds: 5, maxSeconds: 300 },
+    frontier: null,
+    room: 1_000,
+    waitSeconds: 1,
+    pollSeconds: 0.1,
+    pageCap: 10,
+    freeOlderThanSeconds: null,
+    caughtUp: true,
+    trouble: null,
+    ...over,
+  };
+}
+
+/** Makes customers, each with an event, `ago` seconds before Stripe's present. */
+function customers(room: ActivityRoom, count: number, ago: number, options = {}) {
+  const created = room.now() - ago;
+  for (let made = 0; made < count; made += 1) room.simulator.create('customer', {}, { created, ...options });
+}
+
+/** The event that a walk from before all others begins after. */
+function firstEvent(room: ActivityRoom, ago: number) {
+  room.simulator.create('customer', {}, { created: room.now() - ago });
+  const [event] = room.simulator.events();
+  if (event === undefined) throw new Error('there is an event now');
+  return { id: event.id, created: event.created };
+}
+
+const idsOf = (events: readonly { readonly id: string }[]) => events.map((event) => event.id).sort();
+
+describe('a fetch', () => {
+  it('hands on every event of all pages once, oldest first, without any payload', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 130, 90);
+    customers(room, 120, 60);
+    const { references, report } = await room.run('fetchEvents', asked(room, { cursor }));
+    expect(idsOf(references)).toEqual(idsOf(room.simulator.events().slice(1)));
+    expect(references.map((entry) => entry.created)).toEqual(
+      references.map((entry) => entry.created).toSorted((a, b) => a - b),
+    );
+    expect(Object.keys(references[0] ?? {}).sort()).toEqual(['created', 'id', 'object', 'objectId', 'type']);
+    expect(report).toMatchObject({ inserted: 250, requests: 3, passes: 1, caughtUp: true, trouble: null });
+  });
+
+  it('stops at the page cap, and the next one goes on where the cursor has got to', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 500);
+    for (let ago = 450; ago > 0; ago -= 1) customers(room, 1, ago + 10);
+    const first = await room.run('fetchEvents', asked(room, { cursor, pageCap: 2 }));
+    expect(first.report).toMatchObject({ inserted: 200, caughtUp: false });
+    const moved = advanceCursor(cursor, first.report.marks, first.report.stripeNow, 5);
+    const second = await room.run('fetchEvents', asked(room, { cursor: moved, pageCap: 2 }));
+    const third = await room.run('fetchEvents', asked(room, { cursor: moved, pageCap: 2 }));
+    const all = [first, second, third].flatMap((fetch) => fetch.references);
+    expect(idsOf(all)).toEqual(idsOf(room.simulator.events().slice(1)));
+  });
+
+  it('gets past a burst that is longer than the page cap and not settled yet', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 350, 0);
+    const found = [];
+    for (let fetch = 0; fetch < 2; fetch += 1) {
+      const { references } = await room.run('fetchEvents', asked(room, { cursor, pageCap: 2 }));
+      found.push(...references);
+    }
+    expect(found).toHaveLength(350);
+  });
+
+  it('lets the cursor reach the newest settled event, and not one of a second that may still fill up', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 1, 20);
+    const settled = room.simulator.events().at(-1);
+    customers(room, 1, 2);
+    const { references, report } = await room.run('fetchEvents', asked(room, { cursor }));
+    expect(references).toHaveLength(2);
+    expect(advanceCursor(cursor, report.marks, report.stripeNow, 5)?.id).toBe(settled?.id);
+  });
+
+  it('counts the lag from when Stripe read the list, not from the Date of a slow answer', async () => {
+    const slow = 30;
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        const response = await get(path);
+        const date = (response.date ?? 0) + slow;
+        return { ...response, date, durationMs: response.durationMs + slow * 1_000 };
+      },
+    });
+    const cursor = firstEvent(room, 100);
+    // At the moment of the listing this second is not settled; at the Date of the answer it would be.
+    customers(room, 1, 2);
+    const { references, report } = await room.run('fetchEvents', asked(room, { cursor }));
+    expect(references).toHaveLength(1);
+    expect(advanceCursor(cursor, report.marks, report.stripeNow, 5)).toEqual(cursor);
+  });
+
+  it('measures how late an event is that surfaces behind one that was seen before', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 1, 2);
+    const first = await room.run('fetchEvents', asked(room, { cursor }));
+    expect(first.report.lateness).toEqual([]);
+    customers(room, 1, 8);
+    const { frontier } = first.report;
+    const second = await room.run('fetchEvents', asked(room, { cursor, frontier }));
+    expect(second.references).toHaveLength(1);
+    expect(second.report.lateness).toHaveLength(1);
+    expect(second.report.lateness[0]).toBeGreaterThanOrEqual(8);
+    expect(second.report.lateness[0]).toBeLessThanOrEqual(11);
+  });
+
+  it('waits for an event that surfaces while it polls', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 1, 0, { visibleAfterSeconds: 0.7 });
+    const { references, report } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 10 }));
+    expect(references).toHaveLength(1);
+    expect(report.passes).toBeGreaterThan(1);
+  });
+});
+
+describe('the claims of a fetch', () => {
+  it('come back to its next attempt, and to nobody else', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 5, 60);
+    const first = await room.run('fetchEvents', asked(room, { cursor }), { activityId: 'one' });
+    const again = await room.run('fetchEvents', asked(room, { cursor }), { activityId: 'one', attempt: 2 });
+    expect(first.references).toHaveLength(5);
+    expect(again.references).toEqual(first.references);
+    const other = await room.run('fetchEvents', asked(room, { cursor }), { activityId: 'two' });
+    expect(other.references).toEqual([]);
+  });
+
+  it('come back in full to its next attempt, although an older event has surfaced and there is no more room', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 2, 60);
+    const first = await room.run('fetchEvents', asked(room, { cursor, room: 2 }), { activityId: 'one' });
+    customers(room, 1, 80);
+    const again = await room.run('fetchEvents', asked(room, { cursor, room: 2 }), {
+      activityId: 'one',
+      attempt: 2,
+    });
+    const rest = await room.run('fetchEvents', asked(room, { cursor, room: 2 }), { activityId: 'two' });
+    expect(first.references).toHaveLength(2);
+    const handedOn = new Set(idsOf([...again.references, ...rest.references]));
+    expect([...handedOn]).toEqual(idsOf(room.simulator.events().slice(1)));
+  });
+
+  it('that were lost are freed when it is told to', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 3, 60);
+    await room.run('fetchEvents', asked(room, { cursor }), { activityId: 'lost' });
+    const freed = await room.run('fetchEvents', asked(room, { cursor, freeOlderThanSeconds: 0 }));
+    expect(freed.references).toHaveLength(3);
+  });
+
+  it('are none where it was given up and the next one runs already', async () => {
+    let hold: Promise<void> | null = null;
+    let release = () => {};
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        const response = await get(path);
+        await hold;
+        return response;
+      },
+    });
+    const cursor = firstEvent(room, 100);
+    customers(room, 3, 60);
+    hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    const zombie = room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }), { activityId: 'one' });
+    const failure = expect(zombie).rejects.toMatchObject({ type: 'FenceLost' });
+    while (room.simulator.stats().requests.events === 0) await sleep(10);
+    const next = room.run('fetchEvents', asked(room, { cursor }), { activityId: 'one', attempt: 2 });
+    while (room.simulator.stats().requests.events === 1) await sleep(10);
+    release();
+    hold = null;
+    await failure;
+    expect((await next).references).toHaveLength(3);
+  });
+
+  it('are not missed for the whole wait where an attempt that was given up took the fence back', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    const waiting = room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }), {
+      activityId: 'one',
+      attempt: 2,
+    });
+    const failure = expect(waiting).rejects.toMatchObject({ type: 'FenceLost' });
+    await sleep(300);
+    const late = { account: room.account, fetchId: 'given-up#1', cursor, anchor: 0, lagSeconds: 5 };
+    await takeFence(database.pool, late);
+    await failure;
+    customers(room, 2, 60);
+    const repeated = await room.run('fetchEvents', asked(room, { cursor }), {
+      activityId: 'one',
+      attempt: 3,
+    });
+    expect(repeated.references).toHaveLength(2);
+  });
+});
+
+describe('a cursor that Stripe no longer knows', () => {
+  it('is found again by time, further back, and nothing is missed', async () => {
+    const room = await createActivityRoom(database);
+    const older = firstEvent(room, 200);
+    customers(room, 3, 60);
+    const { references, report } = await room.run(
+      'fetchEvents',
+      asked(room, { cursor: { id: 'evt_unknown', created: room.now() - 100 } }),
+    );
+    expect(report.reanchored).toMatchObject({ cursor: older, gap: null });
+    expect(idsOf(references)).toEqual(idsOf(room.simulator.events()));
+  });
+
+  it('begins at its own second where Stripe lists nothing older', async () => {
+    const room = await createActivityRoom(database);
+    customers(room, 3, 60);
+    const created = room.now() - 100;
+    const { references, report } = await room.run(
+      'fetchEvents',
+      asked(room, { cursor: { id: 'evt_unknown', created } }),
+    );
+    expect(report.reanchored).toEqual({ cursor: null, anchor: created - 5, gap: null });
+    expect(references).toHaveLength(3);
+  });
+
+  it('that aged out leaves a gap, which is told at once', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 10);
+    room.simulator.advanceClock(31 * DAY);
+    const { report } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }));
+    const gap = report.reanchored?.gap;
+    expect(gap?.from).toBe(cursor.created - 5);
+    expect(Math.abs((gap?.to ?? 0) - (room.now() - 30 * DAY))).toBeLessThanOrEqual(3);
+  });
+
+  it('leaves the gap also where the answer has no Date', async () => {
+    const room = await createActivityRoom(database, { dateHeader: false });
+    const cursor = { id: 'evt_unknown', created: room.now() - 31 * DAY };
+    const { report } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }));
+    expect(report.reanchored?.gap).toMatchObject({ from: cursor.created - 5 });
+  });
+
+  it('is waited out where Stripe knows no position at all', async () => {
+    const room = await createActivityRoom(database, {
+      between: (path, get) => {
+        if (!path.includes('ending_before')) return get(path);
+        throw new StripeFailure('cursor-lost', { message: 'Stripe no longer knows the object.' });
+      },
+    });
+    firstEvent(room, 200);
+    const cursor = { id: 'evt_unknown', created: room.now() - 100 };
+    const { report } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }));
+    expect(report.trouble).toBe('Stripe no longer knows the object.');
+    expect(room.simulator.stats().requests.events).toBeLessThanOrEqual(3);
+  });
+});
+
+describe('what Stripe answers amiss', () => {
+  it('is waited out, and then all events are there', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 3, 60);
+    room.simulator.addFault({ kind: 'server_error', next: 2 });
+    const { references, report } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 20 }));
+    expect(references).toHaveLength(3);
+    expect(report).toMatchObject({ failedPasses: 2, trouble: null, caughtUp: true });
+  });
+
+  it.each(['server_error', 'not_json', 'cut_body', 'bad_gateway'] as const)(
+    'is reported in words where it goes on: %s',
+    async (kind) => {
+      const room = await createActivityRoom(database);
+      const cursor = firstEvent(room, 100);
+      room.simulator.setFaults({ rules: [{ kind, probability: 1 }] });
+      const { references, report } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }));
+      expect(references).toEqual([]);
+      expect(report).toMatchObject({ failedPasses: 3, marks: [], stripeNow: null });
+      expect(report.trouble).toMatch(/Stripe/);
+      expect(report.trouble).not.toContain(room.simulator.apiKey);
+    },
+  );
+
+  it('is reported once: a trouble that is known already is waited out to the end', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    room.simulator.revokeKey();
+    const first = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }));
+    expect(first.report.trouble).toMatch(/does not accept the API key/);
+    const { trouble } = first.report;
+    const second = await room.run('fetchEvents', asked(room, { cursor, trouble, waitSeconds: 5 }));
+    expect(second.report.failedPasses).toBeGreaterThan(3);
+  });
+
+  it('is over when a pass succeeds, which is told at once', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    const { report } = await room.run(
+      'fetchEvents',
+      asked(room, { cursor, trouble: 'Stripe is away', waitSeconds: 30 }),
+    );
+    expect(report).toMatchObject({ trouble: null, passes: 1 });
+  });
+
+  it('with a time to wait is not asked again before that', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 1, 60);
+    room.simulator.addFault({ kind: 'rate_limit', next: 1, retryAfterSeconds: 3 });
+    const began = performance.now();
+    const { references } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }));
+    expect(references).toHaveLength(1);
+    expect(performance.now() - began).toBeGreaterThan(2_900);
+  });
+
+  it.each(['event_without_object', 'event_null_object'] as const)(
+    'does not hold up the other events of the page: %s',
+    async (kind) => {
+      const room = await createActivityRoom(database);
+      const cursor = firstEvent(room, 100);
+      customers(room, 5, 60);
+      room.simulator.addFault({ kind, next: 1 });
+      const { references } = await room.run('fetchEvents', asked(room, { cursor }));
+      expect(references).toHaveLength(4);
+      const ignored = (await room.ledger()).filter((entry) => entry.outcome === 'ignored');
+      expect(ignored).toMatchObject([{ error: 'the event carries no object' }]);
+    },
+  );
+
+  it('is counted where an entry is no event', async () => {
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        const response = await get(path);
+        const body = response.body as { data: Record<string, unknown>[] };
+        delete body.data[0]?.id;
+        return { ...response, body, text: JSON.stringify(body) };
+      },
+    });
+    const cursor = firstEvent(room, 100);
+    customers(room, 3, 60);
+    const { references, report } = await room.run('fetchEvents', asked(room, { cursor }));
+    expect(references).toHaveLength(2);
+    expect(report.malformed).toBe(1);
+  });
+
+  it('is not asked for in a circle where an empty page says that there is more', async () => {
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        const response = await get(path);
+        return { ...response, body: { object: 'list', data: [], has_more: true }, text: '{"data":[]}' };
+      },
+    });
+    const cursor = firstEvent(room, 100);
+    const { report } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }));
+    expect(report).toMatchObject({ failedPasses: 3, caughtUp: false });
+    expect(report.trouble).toMatch(/says that there is more/);
+    expect(room.simulator.stats().requests.events).toBe(3);
+  });
+
+  it('does not move the cursor where there is no Date, and hands the events on all the same', async () => {
+    const room = await createActivityRoom(database, { dateHeader: false });
+    const cursor = firstEvent(room, 100);
+    customers(room, 3, 60);
+    const { references, report } = await room.run('fetchEvents', asked(room, { cursor }));
+    expect(references).toHaveLength(3);
+    expect(advanceCursor(cursor, report.marks, report.stripeNow, 5)).toEqual(cursor);
+  });
+});
+
+describe('a fetch that waits', () => {
+  it('ends at once when it is cancelled', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    const fetch = room.begin('fetchEvents', asked(room, { cursor, waitSeconds: 60, pollSeconds: 60 }));
+    await sleep(300);
+    const began = performance.now();
+    fetch.cancel();
+    await expect(fetch.result).rejects.toMatchObject({ name: 'CancelledFailure' });
+    expect(performance.now() - began).toBeLessThan(500);
+  });
+
+  it('ends at once when it is cancelled in the middle of a slow answer', async () => {
+    const room = await createActivityRoom(database, { faults: { latency: { fixedMs: 20_000 } } });
+    const fetch = room.begin('fetchEvents', asked(room));
+    await sleep(300);
+    const began = performance.now();
+    fetch.cancel();
+    await expect(fetch.result).rejects.toMatchObject({ name: 'CancelledFailure' });
+    expect(performance.now() - began).toBeLessThan(500);
+  });
+
+  it('hands in what it has when the worker is told to stop', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    const fetch = room.begin('fetchEvents', asked(room, { cursor, waitSeconds: 60, pollSeconds: 60 }));
+    await sleep(300);
+    const began = performance.now();
+    room.stopping.abort();
+    expect((await fetch.result).report).toMatchObject({ caughtUp: true, trouble: null });
+    expect(performance.now() - began).toBeLessThan(500);
+  });
+});
