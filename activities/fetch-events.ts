@@ -5,6 +5,7 @@ import { StripeFailure, UserError } from '../src/domain/failures.js';
 import type { LagLimits } from '../src/domain/lag.js';
 import { latenessOf } from '../src/domain/lateness.js';
 import type { EventReference } from '../src/domain/references.js';
+import { markNotBackfilled } from '../src/postgres/account-row.js';
 import { claimEvents } from '../src/postgres/claim-events.js';
 import { freeClaims } from '../src/postgres/free-claims.js';
 import { recordReads } from '../src/postgres/record-reads.js';
@@ -198,6 +199,7 @@ async function pass(
       signal: activity.signal,
     });
     progress.requests += requests;
+    if (found.gap !== null) await markNotBackfilled(deps.pool, input.account);
     progress.reanchored = { ...found, gap: progress.reanchored?.gap ?? found.gap };
     progress.cursor = found.cursor;
     progress.anchor = found.anchor;

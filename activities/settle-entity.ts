@@ -25,10 +25,10 @@ export interface SettleInput extends EntityKey {
 }
 
 /**
- * A read's interval begins one second before the floored `Date`, so it lies wholly after second `s` from
- * `s + 2` on.
+ * A read's interval begins one second before the second in which the request was sent, and that is the one before
+ * its `Date` as a rule. So a read lies wholly after second `s` from `s + 3` on.
  */
-const SECONDS_PAST = 2;
+const SECONDS_PAST = 3;
 const MOST_READS = 20;
 
 /**
@@ -51,7 +51,7 @@ export function settleEntity(deps: ActivityDeps, clock: StripeClock) {
           const read = await retrieveObject(deps, input, { apiVersion: input.apiVersion, signal });
           const stored = await storeRead(deps, input, read);
           tally = addOutcomes(tally, stored.tally);
-          after = stored.after ?? (read.version.asOf > input.after ? null : input.after);
+          after = stored.after ?? (read.version.asOf > after ? null : after);
           if (after === null) return tally;
           if (reads >= MOST_READS)
             throw new Error('Stripe answers with reads that never pass the changes in question');

@@ -58,6 +58,13 @@ export async function writeAccount(
 
 const MARK_BACKFILLED = `update stripe_sync.accounts set backfilled_at = now() where account = $1`;
 
+const MARK_NOT_BACKFILLED = `update stripe_sync.accounts set backfilled_at = null where account = $1`;
+
+/** Notes that the tables lack something, so that a later start fills them, whatever becomes of this run. */
+export async function markNotBackfilled(pool: Pool, account: string): Promise<void> {
+  await pool.query(MARK_NOT_BACKFILLED, [account]);
+}
+
 export async function markBackfilled(pool: Pool, account: string): Promise<void> {
   await pool.query(MARK_BACKFILLED, [account]);
 }

@@ -264,6 +264,18 @@ describe('a cursor that Stripe no longer knows', () => {
     expect(Math.abs((gap?.to ?? 0) - (room.now() - 30 * DAY))).toBeLessThanOrEqual(3);
   });
 
+  it('with a gap makes a later start fill the tables again, should this run not come to it', async () => {
+    const room = await createActivityRoom(database);
+    const open = () => room.run('openAccount', { account: room.account, fresh: false, lagSeconds: 5 });
+    const cursor = firstEvent(room, 100);
+    await open();
+    await room.run('finishBackfill', room.account);
+    expect(await open()).toMatchObject({ backfilled: true });
+    room.simulator.advanceClock(31 * DAY);
+    await room.run('fetchEvents', asked(room, { cursor }));
+    expect(await open()).toMatchObject({ backfilled: false });
+  });
+
   it('leaves the gap also where the answer has no Date', async () => {
     const room = await createActivityRoom(database, { dateHeader: false });
     const cursor = { id: 'evt_unknown', created: room.now() - 31 * DAY };

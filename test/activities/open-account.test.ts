@@ -24,7 +24,7 @@ const fetchFrom = (room: ActivityRoom, start: Awaited<ReturnType<typeof open>>) 
     waitSeconds: 1,
     pollSeconds: 0.1,
     pageCap: 10,
-    freeOlderThanSeconds: 0,
+    freeOlderThanSeconds: null,
     caughtUp: true,
     trouble: null,
   });
