@@ -67,7 +67,9 @@ export function loadConfig(env: Environment, options: { readonly sandbox?: boole
   }
   if (!result.success || problems.length > 0) {
     throw new UserError(
-      `The environment is not usable:\n${problems.map((text) => `  - ${text}`).join('\n')}`,
+      problems.length === 1
+        ? `${problems[0]}.`
+        : `The environment is not usable:\n${problems.map((text) => `  - ${text}`).join('\n')}`,
     );
   }
   return {

@@ -50,12 +50,16 @@ export interface AccountInput {
   readonly state?: AccountState;
   readonly paused?: boolean;
   readonly resyncs?: readonly Resync[];
+  /** Whether the last fetch of the run before was lost, and with it what it had claimed. */
+  readonly fetchLost?: boolean;
 }
 
 /** Where an account stands before it was opened. */
 const NOWHERE = { cursor: null, anchor: 0, lagSeconds: null, apiVersion: null };
 /** What failed for good (a table is missing, say) is not repeated in a tight circle. */
 const RETRY_AFTER = '10 seconds';
+/** Where passes come this often, a wake would only cost one. */
+const SOON_ENOUGH_SECONDS = 2;
 /** How long a stop waits for entities to close; one that takes longer goes on by itself. */
 const LEAVE_AFTER = '30 seconds';
 
@@ -75,8 +79,8 @@ export async function account(input: AccountInput): Promise<void> {
   let poll: CancellationScope | null = null;
   /** Set by a wake, so that the next fetch makes one pass and a flood of wakes cannot keep it from one. */
   let woken = false;
-  /** Claims of whoever came before may be lost, so a new run takes all that are not settled. */
-  let freeOlderThanSeconds: number | null = 0;
+  /** Claims of whoever came before may be lost, so a new account and whoever follows a lost fetch frees them. */
+  let freeOlderThanSeconds: number | null = input.state === undefined || input.fetchLost ? 0 : null;
 
   const interrupt = () => poll?.cancel();
   setHandler(pauseSignal, () => {
@@ -87,7 +91,7 @@ export async function account(input: AccountInput): Promise<void> {
     paused = false;
   });
   setHandler(wakeSignal, () => {
-    if (woken) return;
+    if (woken || settings.poll.everySeconds <= SOON_ENOUGH_SECONDS) return;
     woken = true;
     interrupt();
   });
@@ -121,7 +125,7 @@ export async function account(input: AccountInput): Promise<void> {
     if (fetched === null) {
       freeOlderThanSeconds = 0;
       // How late an event surfaced cannot be told across a time in which nobody looked.
-      store.update((state) => ({ ...state, frontier: null }));
+      if (!woken) store.update((state) => ({ ...state, frontier: null }));
       continue;
     }
     freeOlderThanSeconds = null;
@@ -146,19 +150,23 @@ export async function account(input: AccountInput): Promise<void> {
   /** Finds where the account begins. Repeated until Stripe and PostgreSQL have answered. */
   async function open(): Promise<void> {
     const { account: alias, fresh = false } = input;
-    for (;;) {
+    while (!stopping) {
+      const scope = new CancellationScope();
+      poll = scope;
       try {
-        const opened = await openAccount.executeWithOptions({ summary: 'find where to begin' }, [
-          { account: alias, fresh, lagSeconds: settings.lag.floorSeconds },
-        ]);
+        const request = { account: alias, fresh, lagSeconds: settings.lag.floorSeconds };
+        const opened = await scope.run(() =>
+          openAccount.executeWithOptions({ summary: 'find where to begin' }, [request]),
+        );
         store.update(() => openedState(opened, settings.lag));
         if (settings.backfill.enabled && !opened.backfilled) {
           resyncs.ask({ types: settings.backfill.types, reason: 'the first one' });
         }
         return;
       } catch (error) {
-        await note(error);
-        if (stopping) return;
+        if (!isCancellation(error) || CancellationScope.current().consideredCancelled) await note(error);
+      } finally {
+        poll = null;
       }
     }
   }
@@ -235,6 +243,7 @@ export async function account(input: AccountInput): Promise<void> {
       state: store.get(),
       paused,
       resyncs: resyncs.waiting(),
+      fetchLost: freeOlderThanSeconds === 0,
     });
   }
 

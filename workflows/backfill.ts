@@ -35,9 +35,11 @@ export interface BackfillInput {
 interface BackfillState {
   readonly types: readonly BackfillTypeProgress[];
   readonly positions: Readonly<Record<string, ListingPosition>>;
+  /** Whether a type could not be listed to its end. */
+  readonly failed: boolean;
 }
 
-export async function backfill(input: BackfillInput): Promise<readonly BackfillTypeProgress[]> {
+export async function backfill(input: BackfillInput): Promise<BackfillReport> {
   const { account, number, settings } = input;
   const positions = new Map<string, ListingPosition>(Object.entries(input.state?.positions ?? {}));
   const progress = new Map<string, BackfillTypeProgress>(
@@ -62,7 +64,7 @@ export async function backfill(input: BackfillInput): Promise<readonly BackfillT
   const telling = tell();
   const left = [...progress.values()].filter((type) => !type.done).map((type) => type.object);
   let giveWay = false;
-  let failed = false;
+  let failed = input.state?.failed ?? false;
   try {
     await Promise.all(Array.from({ length: settings.backfill.concurrency }, () => walker()));
     await deliveries.accepted();
@@ -74,12 +76,13 @@ export async function backfill(input: BackfillInput): Promise<readonly BackfillT
   if (giveWay) {
     ended = 'goes on';
     await telling;
-    const state = { types: [...progress.values()], positions: Object.fromEntries(positions) };
+    const state = { types: [...progress.values()], positions: Object.fromEntries(positions), failed };
     return continueAsNew<typeof backfill>({ ...input, state });
   }
-  ended = failed ? 'failed' : 'done';
+  const state = failed ? 'failed' : 'done';
+  ended = state;
   await telling;
-  return [...progress.values()];
+  return { number, types: [...progress.values()], state };
 
   /** Takes one type after the other. */
   async function walker(): Promise<void> {

@@ -13,9 +13,13 @@ export const { fetchEvents } = proxyActivities<Activities>({
   retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
 });
 
-/** Walks whose length nobody knows. They heartbeat, so only a lost worker ends them. */
+/**
+ * Walks whose length nobody knows. They heartbeat, so only a lost worker ends them. A cancelled one is not
+ * waited for: what it still inserts is guarded, and harmless.
+ */
 export const { rescanEvents, backfillType } = proxyActivities<Activities>({
   startToCloseTimeout: '2 hours',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 });
@@ -23,6 +27,7 @@ export const { rescanEvents, backfillType } = proxyActivities<Activities>({
 /** Single steps, repeated for as long as Stripe or PostgreSQL are away. */
 export const { openAccount, finishBackfill, listTypes, parkChanges } = proxyActivities<Activities>({
   startToCloseTimeout: '1 minute',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 });
 

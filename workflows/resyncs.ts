@@ -11,7 +11,7 @@ import { afterBackfillReport, beginBackfill } from '../src/domain/account-state.
 import { backfillWorkflowId } from '../src/domain/ids.js';
 import type { AccountStore } from './account-store.js';
 import { backfill } from './backfill.js';
-import { reportProgressSignal } from './messages.js';
+import { type BackfillReport, reportProgressSignal } from './messages.js';
 import { findableBy } from './search-attributes.js';
 import type { AccountSettings } from './settings.js';
 
@@ -58,10 +58,11 @@ export function createResyncs(
     }
   }
 
-  /** Nobody awaits it. A backfill reports its own end; this is for one that was ended from outside. */
-  async function watch(number: number, result: Promise<unknown>): Promise<void> {
+  /** Nobody awaits it. A backfill reports its own end; this is for a lost report, and for an end from outside. */
+  async function watch(number: number, result: Promise<BackfillReport>): Promise<void> {
     try {
-      await result;
+      const report = await result;
+      store.update((state) => afterBackfillReport(state, report));
     } catch (error) {
       if (!isCancellation(error)) failed(number);
     }

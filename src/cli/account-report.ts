@@ -1,5 +1,5 @@
 /** How far an account is, put together from its workflow and from the ledger. */
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { type Client, isGrpcDeadlineError, ServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import type { Pool } from 'pg';
 import { type AccountStatus, statusQuery } from '../../workflows/messages.js';
 import type { Cursor } from '../domain/cursor.js';
@@ -8,6 +8,8 @@ import { accountWorkflowId } from '../domain/ids.js';
 import { LATENESS_BUCKETS } from '../domain/lateness.js';
 import { countOutcomes, countReads, type OutcomeCounts } from '../postgres/account-counts.js';
 import { readAccount } from '../postgres/account-row.js';
+import { messageOf } from './failure-text.js';
+import { hasWorker } from './task-queue.js';
 
 /** The shape of `status --json`. Seconds are of Stripe's clock. Fields are added, never renamed. */
 export interface AccountReport {
@@ -26,11 +28,7 @@ export interface AccountReport {
   readonly leaks: number;
   readonly backfill: {
     readonly state: 'running' | 'done' | 'failed';
-    readonly types: AccountStatus['backfill'] extends infer B | null
-      ? B extends { types: infer T }
-        ? T
-        : never
-      : never;
+    readonly types: NonNullable<AccountStatus['backfill']>['types'];
     readonly number: number;
     readonly reason: string;
   } | null;
@@ -45,27 +43,44 @@ export interface AccountReport {
 }
 
 const QUERY_TIMEOUT_MS = 10_000;
+/** Where no worker was seen, nobody needs to wait for long. */
+const NO_WORKER_TIMEOUT_MS = 3_000;
 
-/** The status of a running account's workflow, or null where it does not run. */
+/**
+ * The status of a running account's workflow, or null where it does not run.
+ * @throws UserError where no worker answers for it
+ */
 export async function queryStatus(client: Client, account: string): Promise<AccountStatus | null> {
   const handle = client.workflow.getHandle(accountWorkflowId(account));
+  let worked: boolean;
   try {
-    const { status } = await handle.describe();
+    const { status, taskQueue } = await handle.describe();
     if (status.name !== 'RUNNING') return null;
+    worked = await hasWorker(client, taskQueue);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null;
     throw error;
   }
+  const timeout = worked ? QUERY_TIMEOUT_MS : NO_WORKER_TIMEOUT_MS;
   try {
-    return await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
-      handle.query(statusQuery),
-    );
+    return await client.connection.withDeadline(Date.now() + timeout, () => handle.query(statusQuery));
   } catch (error) {
-    throw new UserError(
-      `${account} runs, but no worker answers for it (${error instanceof Error ? error.message : String(error)}). ` +
-        'Start one with: stripe-sync worker',
-    );
+    // It can have been stopped between the two questions.
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw unanswered(account, worked, error);
   }
+}
+
+function unanswered(account: string, worked: boolean, error: unknown): UserError {
+  const cause = error instanceof ServiceError ? error.cause : error;
+  const why = isGrpcDeadlineError(cause) ? `within ${QUERY_TIMEOUT_MS / 1000} s` : `(${messageOf(cause)})`;
+  const told = new UserError(
+    worked
+      ? `${account} runs, but its worker did not answer ${why}. See whether the worker runs still, and its log.`
+      : `${account} runs, but no worker polls its task queue. Start one with: stripe-sync worker`,
+  );
+  told.cause = error;
+  return told;
 }
 
 /** @throws UserError where the account is unknown, or runs without a worker */
@@ -82,7 +97,7 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
     state: status === null ? 'stopped' : status.state === 'stopping' ? 'running' : status.state,
     cursor: status === null ? (row?.cursor ?? null) : status.cursor,
     lagSeconds: status?.lagSeconds ?? row?.lagSeconds ?? null,
-    behindSeconds: behindOf(status),
+    behindSeconds: status === null ? null : behindOf(status),
     counts,
     late: {
       count: lateness?.count ?? 0,
@@ -102,9 +117,8 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
   };
 }
 
-/** A paused account falls behind by the clock; a stopped one by a time that nobody measures. */
-function behindOf(status: AccountStatus | null): number | null {
-  if (status === null) return null;
+/** Seconds. A paused account falls behind by the clock; a stopped one by a time that nobody measures. */
+export function behindOf(status: AccountStatus): number {
   if (status.state !== 'paused' || status.stripeNow === null) return status.behindSeconds;
   return Math.max(status.behindSeconds, Math.round(Date.now() / 1000 - status.stripeNow));
 }

@@ -1,29 +1,42 @@
-import { Command } from 'commander';
-import { queryStatus } from './account-report.js';
-import { commandEnvironment, withTemporal } from './context.js';
+import type { Client } from '@temporalio/client';
+import type { Command } from 'commander';
+import { behindOf, queryStatus } from './account-report.js';
+import { commandEnvironment } from './context.js';
+import { span, time } from './status-text.js';
+import { withTemporal } from './temporal-client.js';
 
-export function listCommand(): Command {
-  return new Command('list').description('the accounts that run').action(async () => {
-    await withTemporal(commandEnvironment(), async (client) => {
-      const rows: string[][] = [];
-      const query = "WorkflowType = 'account' AND ExecutionStatus = 'Running'";
-      for await (const { workflowId, startTime } of client.workflow.list({ query })) {
-        const status = await queryStatus(client, workflowId).catch(() => null);
-        rows.push([
-          workflowId,
-          status?.state ?? 'no worker',
-          status === null ? '' : `${status.behindSeconds} s`,
-          status === null ? '' : String(status.counters.received),
-          startTime.toISOString().slice(0, 19).replace('T', ' '),
-        ]);
-      }
-      if (rows.length === 0) {
-        process.stdout.write('No account runs. Start one with: stripe-sync start ALIAS\n');
-        return;
-      }
-      process.stdout.write(table([['ALIAS', 'STATE', 'BEHIND', 'EVENTS', 'SINCE (UTC)'], ...rows]));
-    });
+const HEADER = ['ALIAS', 'STATE', 'BEHIND', 'EVENTS', 'SINCE'];
+const QUERY = "WorkflowType = 'account' AND ExecutionStatus = 'Running'";
+
+export function configureList(command: Command): void {
+  command.action(async () => {
+    const rows = await withTemporal(commandEnvironment(), readRows);
+    process.stdout.write(
+      rows.length === 0
+        ? 'No account runs. Start one with: stripe-sync start ALIAS\n'
+        : table([HEADER, ...rows]),
+    );
   });
+}
+
+async function readRows(client: Client): Promise<string[][]> {
+  const rows: Promise<string[]>[] = [];
+  for await (const { workflowId, startTime } of client.workflow.list({ query: QUERY })) {
+    rows.push(readRow(client, workflowId, startTime));
+  }
+  return (await Promise.all(rows)).sort(([a = ''], [b = '']) => a.localeCompare(b));
+}
+
+/** An account whose workflow nobody can ask is listed all the same. */
+async function readRow(client: Client, account: string, startedAt: Date): Promise<string[]> {
+  const since = time(startedAt.getTime() / 1000);
+  try {
+    const status = await queryStatus(client, account);
+    if (status === null) return [account, 'stopped', '', '', since];
+    return [account, status.state, span(behindOf(status)), String(status.counters.received), since];
+  } catch {
+    return [account, 'no worker', '', '', since];
+  }
 }
 
 function table(rows: readonly (readonly string[])[]): string {

@@ -32,20 +32,26 @@ interface Spread {
 /** How long the last changes may take to come to rest, in milliseconds. */
 const SETTLE_TIMEOUT_MS = 90_000;
 
+export interface RunToReport {
+  readonly client: Client;
+  readonly pool: Pool;
+  readonly simulator: Simulator;
+  readonly account: string;
+  /** Seconds of the simulator's clock from which events count. */
+  readonly since: number;
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
+}
+
 /**
- * Waits until every event since `since` (seconds of the simulator's clock) has its outcome and the backfill is
- * done, lists once more what changes without an event, and compares the tables with the truth. What differs is
- * looked at again for a while: a read may still be under way.
+ * Waits until every event of the run has its outcome and the backfill is done, lists once more what changes
+ * without an event, and compares the tables with the truth. What differs is looked at again for a while: a
+ * read may still be under way.
  */
-export async function settleAndReport(
-  client: Client,
-  pool: Pool,
-  simulator: Simulator,
-  account: string,
-  since: number,
-): Promise<RunReport> {
-  const look = () => reportRun(client, pool, simulator, account, since);
-  const rested = await until(look, (report) => report.settled);
+export async function settleAndReport(run: RunToReport): Promise<RunReport> {
+  const { client, account, signal } = run;
+  const look = () => reportRun(run);
+  const rested = await until(look, (report) => report.settled, signal);
   if (!rested.settled) return rested;
   const before = await queryStatus(client, account);
   const handle = client.workflow.getHandle(accountWorkflowId(account));
@@ -54,27 +60,30 @@ export async function settleAndReport(
   await until(
     () => queryStatus(client, account),
     (status) => status?.backfill?.number === number && status.backfill.state !== 'running',
+    signal,
   );
-  return until(look, (report) => report.settled && report.comparison.differences.length === 0);
+  return until(look, (report) => report.settled && report.comparison.differences.length === 0, signal);
 }
 
-/** Looks once a second until what it sees is good, or time is up. */
-async function until<T>(look: () => Promise<T>, isGood: (seen: T) => boolean): Promise<T> {
+/** Looks once a second until what it sees is good, or time is up. A worker that is busy answers at a later look. */
+async function until<T>(
+  look: () => Promise<T>,
+  isGood: (seen: T) => boolean,
+  signal: AbortSignal,
+): Promise<T> {
   const end = Date.now() + SETTLE_TIMEOUT_MS;
   for (;;) {
-    const seen = await look();
-    if (isGood(seen) || Date.now() >= end) return seen;
-    await sleep(1_000);
+    try {
+      const seen = await look();
+      if (isGood(seen) || Date.now() >= end) return seen;
+    } catch (error) {
+      if (Date.now() >= end) throw error;
+    }
+    await sleep(1_000, undefined, { signal });
   }
 }
 
-async function reportRun(
-  client: Client,
-  pool: Pool,
-  simulator: Simulator,
-  account: string,
-  since: number,
-): Promise<RunReport> {
+async function reportRun({ client, pool, simulator, account, since }: RunToReport): Promise<RunReport> {
   const status = await queryStatus(client, account);
   const events = simulator.events().filter((event) => event.created >= since);
   const announced = new Set(simulator.events().map((event) => `${event.object}/${event.objectId}`));

@@ -1,30 +1,26 @@
 /** The sandbox: each part is brought along, or gives way to the one that the environment names. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '../config.js';
-import { UserError } from '../domain/failures.js';
-import { startEmbeddedPostgres } from '../sandbox/embedded-postgres.js';
-import { freePort } from '../sandbox/ports.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../sandbox/embedded-postgres.js';
+import { freePort, PortInUseError } from '../sandbox/ports.js';
 import { createSimulator, type Simulator } from '../sandbox/simulator/index.js';
 import { obtainTemporalBinary } from '../sandbox/temporal-binary.js';
 import { startTemporalServer } from '../sandbox/temporal-server.js';
 import { isTemporalConfigured } from '../temporal/connection.js';
+import { forPeople } from './failure-text.js';
+import { assertPortsFree, portProblem, type SandboxPorts } from './sandbox-ports.js';
+import { createUndoStack } from './undo-stack.js';
 
 export interface SandboxOptions {
   /** Keeps all that the sandbox owns. */
   readonly directory: string;
-  readonly seed: number;
+  /** Undefined: the one of an earlier start, or else 1. */
+  readonly seed: number | undefined;
   /** Ports to listen on; free ones where null. */
   readonly ports: SandboxPorts | null;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
-}
-
-export interface SandboxPorts {
-  readonly postgres: number;
-  readonly temporal: number;
-  readonly ui: number;
-  readonly stripe: number;
 }
 
 export interface Sandbox {
@@ -34,6 +30,7 @@ export interface Sandbox {
   readonly brought: Readonly<Record<string, string>>;
   readonly simulator: Simulator | null;
   readonly temporalUi: string | null;
+  /** Opens a prompt on the database; holds no password. */
   readonly psql: string;
   /** Resolves with words when one of the servers ended without being told to. */
   readonly lost: Promise<string>;
@@ -41,89 +38,100 @@ export interface Sandbox {
   stop(): Promise<void>;
 }
 
-/** Starts the parts that the environment does not name. What was started is stopped again where one fails. */
+/** Which parts the environment leaves to the sandbox. */
+function missingParts(given: NodeJS.ProcessEnv) {
+  return {
+    postgres: loadConfig(given, { sandbox: true }).databaseUrl === undefined,
+    temporal: !isTemporalConfigured(given),
+    stripe: !Object.keys(given).some((name) => /^STRIPE_API_KEY(_|$)/.test(name) && given[name]?.trim()),
+  };
+}
+
+/**
+ * Starts the parts that the environment does not name. What was started is stopped again where one fails.
+ * @throws UserError where a port is taken, or a server says why it cannot run here
+ */
 export async function startSandbox(given: NodeJS.ProcessEnv, options: SandboxOptions): Promise<Sandbox> {
-  const { directory, say, signal } = options;
-  const config = loadConfig(given, { sandbox: true });
-  const stops: (() => Promise<void>)[] = [];
+  const { directory, ports, say, signal } = options;
+  const missing = missingParts(given);
+  const undo = createUndoStack();
   const brought: Record<string, string> = {};
   const losses: Promise<string>[] = [];
   let simulator: Simulator | null = null;
   let temporalUi: string | null = null;
   let psql = 'psql "$DATABASE_URL"';
   let stopping = false;
-  const stop = async () => {
+  const stop = () => {
     stopping = true;
-    for (const end of stops.splice(0).reverse()) await end();
+    return undo.run();
   };
-  const watch = (what: string, exited: Promise<string>) => {
-    losses.push(
-      exited.then((how) => (stopping ? new Promise<string>(() => undefined) : `${what} ended: ${how}`)),
-    );
+  const never = new Promise<string>(() => undefined);
+  const watch = (what: string, logFile: string, exited: Promise<string>) => {
+    losses.push(exited.then((how) => (stopping ? never : `${what} ended (${how}). Its log: ${logFile}`)));
   };
 
-  mkdirSync(directory, { recursive: true });
   try {
-    if (config.databaseUrl === undefined) {
-      const port = options.ports?.postgres ?? (await freePort());
+    if (ports !== null) await assertPortsFree(ports, missing);
+    mkdirSync(directory, { recursive: true });
+    if (missing.postgres) {
+      const port = ports?.postgres ?? (await freePort());
       const postgres = await startEmbeddedPostgres({
         directory: join(directory, 'postgres'),
         port,
         log: say,
       });
-      stops.push(postgres.stop);
-      watch('PostgreSQL', postgres.exited);
+      undo.add(postgres.stop);
+      watch('PostgreSQL', postgres.logFile, postgres.exited);
       brought.DATABASE_URL = postgres.url;
-      psql = postgres.psqlCommand;
-      say(`PostgreSQL runs on port ${port}`);
+      psql = psqlWithout(directory, postgres);
+      say(line('PostgreSQL', `127.0.0.1:${port}`));
     }
     signal.throwIfAborted();
 
-    if (!isTemporalConfigured(given)) {
+    if (missing.temporal) {
       const binary = await obtainTemporalBinary({ log: say, terminal: process.stderr, signal });
-      const port = options.ports?.temporal ?? (await freePort());
-      const uiPort = options.ports?.ui ?? (await freePort());
+      const port = ports?.temporal ?? (await freePort());
+      const uiPort = ports?.ui ?? (await freePort());
       const databaseFile = join(directory, 'temporal', 'temporal.db');
       const temporal = await startTemporalServer({ binary, databaseFile, port, uiPort, log: say });
-      stops.push(temporal.stop);
-      watch('The Temporal server', temporal.exited);
+      undo.add(temporal.stop);
+      watch('The Temporal server', temporal.logFile, temporal.exited);
       brought.TEMPORAL_ADDRESS = temporal.address;
+      brought.TEMPORAL_NAMESPACE = 'default';
       temporalUi = temporal.uiUrl ?? null;
-      say(`Temporal runs at ${temporal.address}`);
+      say(line('Temporal', temporal.address));
     }
     signal.throwIfAborted();
 
-    if (!Object.keys(given).some((name) => name.startsWith('STRIPE_API_KEY') && given[name])) {
-      simulator = await createSimulator({
-        seed: options.seed,
-        port: options.ports?.stripe ?? 0,
+    if (missing.stripe) {
+      const { seed } = options;
+      const stripe = await createSimulator({
+        ...(seed === undefined ? {} : { seed }),
+        port: ports?.stripe ?? 0,
         directory: join(directory, 'stripe'),
       });
-      stops.push(() => simulator?.close() ?? Promise.resolve());
-      brought.STRIPE_API_BASE = simulator.url;
-      brought.STRIPE_API_KEY = simulator.apiKey;
-      say(`The Stripe simulator runs at ${simulator.url}`);
+      undo.add(() => stripe.close());
+      simulator = stripe;
+      brought.STRIPE_API_BASE = stripe.url;
+      brought.STRIPE_API_KEY = stripe.apiKey;
+      say(line('Stripe simulator', stripe.url));
     }
   } catch (error) {
     await stop();
-    throw portInUse(error) ?? error;
+    throw error instanceof PortInUseError ? portProblem(error) : forPeople(error);
   }
-  return {
-    env: { ...given, ...brought },
-    brought,
-    simulator,
-    temporalUi,
-    psql,
-    lost: Promise.race(losses.length > 0 ? losses : [new Promise<string>(() => undefined)]),
-    stop,
-  };
+  const lost = Promise.race([...losses, never]);
+  return { env: { ...given, ...brought }, brought, simulator, temporalUi, psql, lost, stop };
 }
 
-function portInUse(error: unknown): UserError | null {
-  const { code, port } = error as { code?: unknown; port?: unknown };
-  if (code !== 'EADDRINUSE') return null;
-  return new UserError(
-    `Port ${String(port ?? '')} is in use by another process. End that one, or choose other ports: ` +
-      '--postgres-port, --temporal-port, --ui-port, --stripe-port.',
-  );
+function line(part: string, place: string): string {
+  return `  ${part.padEnd(16)}  ${place}`;
+}
+
+/** A psql command whose password lies in a file that this user alone can read. */
+function psqlWithout(directory: string, { url, port }: EmbeddedPostgres): string {
+  const { username, password, pathname } = new URL(url);
+  const file = join(directory, 'pgpass');
+  writeFileSync(file, `127.0.0.1:${port}:*:${username}:${password}\n`, { mode: 0o600 });
+  return `psql "host=127.0.0.1 port=${port} dbname=${pathname.slice(1)} user=${username} passfile=${file}"`;
 }

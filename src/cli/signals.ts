@@ -1,37 +1,37 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
-import { Command } from 'commander';
-import { pauseSignal, resumeSignal, stopSignal } from '../../workflows/messages.js';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import type { Command } from 'commander';
+import { pauseSignal, resumeSignal } from '../../workflows/messages.js';
 import { validateAlias } from '../config.js';
 import { UserError } from '../domain/failures.js';
 import { accountWorkflowId } from '../domain/ids.js';
-import { commandEnvironment, withTemporal } from './context.js';
+import { commandEnvironment } from './context.js';
+import { withTemporal } from './temporal-client.js';
 
-const SIGNALS = [
-  { name: 'pause', signal: pauseSignal, description: 'stops polling until resume', said: 'pauses' },
-  { name: 'resume', signal: resumeSignal, description: 'goes on from the cursor', said: 'resumes' },
-  {
-    name: 'stop',
-    signal: stopSignal,
-    description: 'ends the workflow once what it has claimed is delivered; a later start goes on from there',
-    said: 'stops',
-  },
-] as const;
-
-/** `pause`, `resume` and `stop`. */
-export function signalCommands(): Command[] {
-  return SIGNALS.map(({ name, signal, description, said }) =>
-    new Command(name)
-      .description(description)
-      .argument('<alias>', 'the account')
-      .action(async (alias: string) => {
-        const account = validateAlias(alias);
-        await withTemporal(commandEnvironment(), async (client) => {
-          const handle = client.workflow.getHandle(accountWorkflowId(account));
-          await orNotRunning(account, () => handle.signal(signal));
-        });
-        process.stdout.write(`${account} ${said}.\n`);
-      }),
+export function configurePause(command: Command): void {
+  sends(
+    command,
+    pauseSignal,
+    (account) => `${account} is paused. It goes on with: stripe-sync resume ${account}`,
   );
+}
+
+export function configureResume(command: Command): void {
+  sends(command, resumeSignal, (account) => `${account} goes on from its cursor.`);
+}
+
+function sends(
+  command: Command,
+  signal: typeof pauseSignal | typeof resumeSignal,
+  said: (account: string) => string,
+): void {
+  command.argument('<alias>', 'the account').action(async (alias: string) => {
+    const account = validateAlias(alias);
+    await withTemporal(commandEnvironment(), async (client) => {
+      const handle = client.workflow.getHandle(accountWorkflowId(account));
+      await orNotRunning(account, () => handle.signal(signal));
+    });
+    process.stdout.write(`${said(account)}\n`);
+  });
 }
 
 /** Turns Temporal's "not found" into a line that says what to do. */
@@ -41,5 +41,15 @@ export async function orNotRunning<T>(account: string, call: () => Promise<T>): 
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     throw new UserError(`${account} does not run. Start it with: stripe-sync start ${account}`);
+  }
+}
+
+export async function isRunning(client: Client, account: string): Promise<boolean> {
+  try {
+    const { status } = await client.workflow.getHandle(accountWorkflowId(account)).describe();
+    return status.name === 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
   }
 }

@@ -1,19 +1,27 @@
 import type { AccountReport } from './account-report.js';
+import { backfillTotals } from './backfill-progress.js';
+
+/** Types that are left out, and their reasons, are shown up to here; `--json` has them all. */
+const MOST_LEFT_OUT = 5;
 
 /** The report of an account for people: a few lines that fit on a screen. */
 export function statusText(report: AccountReport): string {
-  const { counts, cursor, backfill, late, reads, gap } = report;
+  const { counts, cursor, backfill, late, reads, gap, lagSeconds, behindSeconds } = report;
   const lines = [
-    `${report.account}: ${report.state}${report.behindSeconds ? `, ${span(report.behindSeconds)} behind` : ''}`,
-    `  cursor    ${cursor === null ? 'none yet' : `${cursor.id} (${time(cursor.created)})`}, lag ${report.lagSeconds ?? '?'} s`,
-    `  events    ${counts.received} received: ${counts.applied} applied, ${counts.stale} stale, ${counts.fetched} settled by a read, ` +
-      `${counts.ignored} ignored, ${counts.parked} parked, ${counts.pending} pending`,
-    `  late      ${late.count}${late.count > 0 ? ` (worst ${late.maxSeconds} s)` : ''}, leaks ${report.leaks}`,
-    `  reads     ${reads.used30d} of ${reads.allowance} in 30 days`,
-    `  backfill  ${backfillLine(backfill)}`,
+    `${report.account}: ${report.state}${behindSeconds ? `, ${span(behindSeconds)} behind` : ''}`,
+    `  cursor    ${cursor === null ? 'none yet' : `${cursor.id}, ${time(cursor.created)}`}`,
+    `  lag       ${lagSeconds === null ? 'none yet' : `${lagSeconds} s`}, ${late.count} events were late` +
+      `${late.count > 0 ? ` (by ${late.maxSeconds} s at worst)` : ''}, ${report.leaks} came behind the cursor`,
+    `  events    ${counts.received} received: ${countsText(counts)}`,
+    `  reads     ${reads.used30d} in 30 days, of ${reads.allowance} that Stripe allows`,
+    `  backfill  ${backfill === null ? 'none' : `${backfill.state}, ${backfillTotals(backfill.types)} (${backfill.reason})`}`,
   ];
-  for (const type of backfill?.types ?? []) {
-    if (type.skipped !== undefined) lines.push(`            ${type.object} is left out: ${type.skipped}`);
+  const leftOut = (backfill?.types ?? []).filter((type) => type.skipped !== undefined);
+  for (const type of leftOut.slice(0, MOST_LEFT_OUT)) {
+    lines.push(`            ${type.object} is left out: ${type.skipped}`);
+  }
+  if (leftOut.length > MOST_LEFT_OUT) {
+    lines.push(`            and ${leftOut.length - MOST_LEFT_OUT} more are left out (see them with --json)`);
   }
   if (gap !== null) {
     lines.push(
@@ -24,18 +32,28 @@ export function statusText(report: AccountReport): string {
   return lines.join('\n');
 }
 
-function backfillLine(backfill: AccountReport['backfill']): string {
-  if (backfill === null) return 'none';
-  const done = backfill.types.filter((type) => type.done).length;
-  const rows = backfill.types.reduce((sum, type) => sum + type.rows, 0);
-  return `${backfill.state}: ${done} of ${backfill.types.length} types, ${rows} rows (${backfill.reason})`;
+/** The same on one short line, for a status that is shown again and again. */
+export function statusLine({ account, state, behindSeconds, counts, trouble }: AccountReport): string {
+  const { received, fetched, ...rest } = counts;
+  const shown = Object.entries({ ...rest, 'settled by a read': fetched }).filter(([, count]) => count > 0);
+  const events = shown.map(([name, count]) => `${count} ${name}`).join(', ');
+  const behind = behindSeconds ? `, ${span(behindSeconds)} behind` : '';
+  if (trouble !== null) return `${account} ${state}${behind}. Trouble: ${trouble}`;
+  return `${account} ${state}${behind}, ${received} events${events === '' ? '' : `: ${events}`}`;
 }
 
-function time(seconds: number): string {
+function countsText({ applied, stale, fetched, ignored, parked, pending }: AccountReport['counts']): string {
+  return (
+    `${applied} applied, ${stale} stale, ${fetched} settled by a read, ${ignored} ignored, ` +
+    `${parked} parked, ${pending} pending`
+  );
+}
+
+export function time(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-function span(seconds: number): string {
+export function span(seconds: number): string {
   if (seconds < 120) return `${seconds} s`;
   return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }

@@ -1,11 +1,12 @@
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { SandboxConfig } from '../config.js';
-import { createPool } from '../postgres/pool.js';
-import { assertMigrated } from '../postgres/schema.js';
 import { connectWorker, type TemporalTarget } from '../temporal/connection.js';
 import { createWorker, installRuntime } from '../temporal/worker.js';
+import { openMigrated } from './database.js';
 import { createStripeClients } from './stripe-clients.js';
+import { withTemporal } from './temporal-client.js';
+import { createUndoStack } from './undo-stack.js';
 
 export interface RunningWorker {
   /** Rejects when the worker fails; resolves once it has shut down. */
@@ -14,28 +15,35 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Starts a worker in this process, after everything that it needs has answered. */
+/**
+ * Starts a worker in this process, after everything that it needs has answered.
+ * @throws UserError, SchemaNotMigratedError, an error of Temporal; nothing is left open then
+ */
 export async function startWorker(
   env: NodeJS.ProcessEnv,
   config: SandboxConfig & { readonly databaseUrl: string },
   target: TemporalTarget,
   log: Logger,
 ): Promise<RunningWorker> {
-  const pool = createPool({
-    connectionString: config.databaseUrl,
-    applicationName: 'stripe-sync worker',
-    max: 16,
-    // Below the timeouts of the activities, so that PostgreSQL gives up first.
-    statementTimeoutMs: 15_000,
-    onConnectionLost: (error) =>
-      log.warn({ code: (error as { code?: string }).code }, 'a connection to PostgreSQL was lost'),
-  });
+  const undo = createUndoStack();
   const stopping = new AbortController();
-  const stripe = createStripeClients(env, config.stripeApiBase);
   try {
-    await assertMigrated(pool);
+    const pool = await openMigrated({
+      connectionString: config.databaseUrl,
+      applicationName: 'stripe-sync worker',
+      max: 16,
+      // Below the timeouts of the activities, so that PostgreSQL gives up first.
+      statementTimeoutMs: 15_000,
+      onConnectionLost: (error) =>
+        log.warn({ code: (error as { code?: string }).code }, 'a connection to PostgreSQL was lost'),
+    });
+    undo.add(() => pool.end());
+    await assertServed(env, target.namespace);
+    const stripe = createStripeClients(env, config.stripeApiBase);
+    undo.add(stripe.close);
     installRuntime(log);
     const connection = await connectWorker(target);
+    undo.add(() => connection.close());
     const worker = await createWorker({
       connection,
       namespace: target.namespace,
@@ -45,11 +53,9 @@ export async function startWorker(
       log,
       stopping: stopping.signal,
     });
-    const ended = runToItsEnd(worker, async () => {
-      stripe.close();
-      await connection.close();
-      await pool.end();
-    });
+    const ended = runToItsEnd(worker, undo.run);
+    // Whoever waits for it gets the failure; until somebody does, it must not end the process.
+    ended.catch(() => undefined);
     return {
       ended,
       async stop() {
@@ -59,10 +65,17 @@ export async function startWorker(
       },
     };
   } catch (error) {
-    stripe.close();
-    await pool.end();
+    await undo.run();
     throw error;
   }
+}
+
+/**
+ * Asks through a client first: its connection has a deadline, which the worker's own has not, and it tells an
+ * unknown namespace from a server that is away.
+ */
+async function assertServed(env: NodeJS.ProcessEnv, namespace: string): Promise<void> {
+  await withTemporal(env, (client) => client.workflowService.describeNamespace({ namespace }));
 }
 
 async function runToItsEnd(worker: Worker, close: () => Promise<void>): Promise<void> {

@@ -31,11 +31,11 @@ export interface EntityBatch {
   readonly readAfter: number | null;
 }
 
-/** One batch that asks for all that the given ones ask for. */
+/** One batch that asks for all that the given ones ask for, each event once. */
 export function mergeBatches(batches: readonly EntityBatch[]): EntityBatch {
   const reads = batches.flatMap((batch) => (batch.readAfter === null ? [] : [batch.readAfter]));
   return {
-    events: batches.flatMap((batch) => batch.events),
+    events: [...new Map(batches.flatMap((batch) => batch.events).map((event) => [event.id, event])).values()],
     readAfter: reads.length === 0 ? null : Math.max(...reads),
   };
 }

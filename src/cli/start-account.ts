@@ -1,0 +1,107 @@
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import type { AccountInput } from '../../workflows/account.js';
+import { findableBy } from '../../workflows/search-attributes.js';
+import { type AccountSettings, DEFAULT_SETTINGS } from '../../workflows/settings.js';
+import { UserError } from '../domain/failures.js';
+import { accountWorkflowId } from '../domain/ids.js';
+import { hasSearchAttributes } from '../temporal/search-attributes.js';
+import { isRunning } from './signals.js';
+import { hasWorker } from './task-queue.js';
+
+/** Durations in seconds. What is left out is as in `DEFAULT_SETTINGS`. */
+export interface StartOptions {
+  readonly lag?: number;
+  readonly maxLag?: number;
+  readonly backfill?: boolean;
+  readonly types?: readonly string[];
+  readonly hydrate?: AccountSettings['hydrate'];
+  readonly pollInterval?: number;
+  readonly fresh?: boolean;
+}
+
+/**
+ * Checks the account on a worker, then starts its workflow.
+ * @throws UserError where it runs already, no worker runs, or the check fails; nothing is started then
+ */
+export async function startAccount(
+  client: Client,
+  taskQueue: string,
+  account: string,
+  options: StartOptions,
+): Promise<void> {
+  if (await isRunning(client, account)) throw runsAlready(account);
+  await runPreflight(client, taskQueue, account);
+  const searchAttributes = await hasSearchAttributes(client);
+  const input: AccountInput = {
+    account,
+    settings: settingsOf(options, searchAttributes),
+    fresh: options.fresh ?? false,
+  };
+  try {
+    await client.workflow.start('account', {
+      workflowId: accountWorkflowId(account),
+      taskQueue,
+      args: [input],
+      staticSummary: `Stripe account ${account} to PostgreSQL`,
+      ...findableBy(searchAttributes, account),
+    });
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) throw runsAlready(account);
+    throw error;
+  }
+}
+
+function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSettings {
+  const { lag, backfill, poll } = DEFAULT_SETTINGS;
+  const floorSeconds = Math.ceil(options.lag ?? lag.floorSeconds);
+  return {
+    ...DEFAULT_SETTINGS,
+    lag: { floorSeconds, maxSeconds: Math.max(floorSeconds, Math.ceil(options.maxLag ?? lag.maxSeconds)) },
+    hydrate: options.hydrate ?? DEFAULT_SETTINGS.hydrate,
+    poll: { ...poll, everySeconds: options.pollInterval ?? poll.everySeconds },
+    backfill: { ...backfill, enabled: options.backfill ?? true, types: options.types ?? null },
+    searchAttributes,
+  };
+}
+
+function runsAlready(account: string): UserError {
+  return new UserError(
+    `${account} runs already. See it with: stripe-sync status ${account}; end it with: stripe-sync stop ${account}`,
+  );
+}
+
+const PREFLIGHT_TIMEOUT = '25 seconds';
+
+/** The key is the worker's, so a worker checks it. Nothing is started where it is missing or refused. */
+async function runPreflight(client: Client, taskQueue: string, account: string): Promise<void> {
+  if (!(await hasWorker(client, taskQueue))) {
+    throw new UserError(
+      `No worker polls the task queue ${taskQueue}, so nothing would run. Start one with: stripe-sync worker`,
+    );
+  }
+  try {
+    await client.workflow.execute('preflight', {
+      workflowId: `${account}/preflight`,
+      taskQueue,
+      args: [account],
+      workflowExecutionTimeout: PREFLIGHT_TIMEOUT,
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      staticSummary: `Can ${account} be started?`,
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    throw new UserError(`${account} is not started. ${preflightReason(error.cause)}`);
+  }
+}
+
+/** The worker's words where it said any; it has the key and the way to PostgreSQL, this process has neither. */
+function preflightReason(cause: Error | undefined): string {
+  if (cause instanceof ActivityFailure && cause.cause instanceof ApplicationFailure) {
+    const { type, message } = cause.cause;
+    if (type === 'Configuration') return `${message} The worker needs it: restart it afterwards.`;
+    if (type?.startsWith('PostgreSQL/')) return `${message} Check PostgreSQL and the worker's DATABASE_URL.`;
+    return message;
+  }
+  return 'No worker checked it within 25 seconds: see whether one runs (stripe-sync worker), and its log.';
+}
