@@ -142,6 +142,8 @@ function isSameTrouble(a: string, b: string): boolean {
 function fenceLost(): ApplicationFailure {
   return ApplicationFailure.create({
     type: 'FenceLost',
+    // An ordinary end of a fetch that was cancelled: nobody needs to look into it.
+    category: 'BENIGN',
     message: 'Another fetch of the account has taken the place of this one.',
   });
 }

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, type NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, makeTelemetryFilterString, type NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Pool } from 'pg';
 import { type ActivityLog, createActivities } from '../../activities/index.js';
 import { UserError } from '../domain/failures.js';
@@ -60,6 +60,10 @@ export function installRuntime(log: ActivityLog): void {
       if (level === 'WARN') log.warn(fields, message);
       else log.error(fields, message);
     }),
+    // The core's warnings tell of activities that were cancelled and ended all the same, which is as it should be.
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) },
+    },
     shutdownSignals: [],
   });
 }
