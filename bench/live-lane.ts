@@ -14,7 +14,7 @@ import type { Client } from '@temporalio/client';
 import type { Pool } from 'pg';
 import pino from 'pino';
 import { type Sandbox, startSandbox } from '../src/cli/sandbox.js';
-import { startAccount } from '../src/cli/start.js';
+import { startAccount } from '../src/cli/start-account.js';
 import { startWorker } from '../src/cli/worker-process.js';
 import { loadConfig } from '../src/config.js';
 import { migrate } from '../src/postgres/migrate.js';

@@ -9,8 +9,6 @@ import { type StartOptions, startAccount } from './start-account.js';
 import { withTemporal } from './temporal-client.js';
 import { parseTypes } from './types-option.js';
 
-export { startAccount };
-
 export function configureStart(command: Command): void {
   const { lag, poll } = DEFAULT_SETTINGS;
   command

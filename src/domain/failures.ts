@@ -84,18 +84,3 @@ export class UserError extends Error {
     this.exitCode = exitCode;
   }
 }
-
-/**
- * A change that PostgreSQL cannot take as it is (a value out of range, a text too long), so that trying again
- * cannot help: it is parked. PostgreSQL's own error quotes the offending data in its message and `detail`, so
- * neither may become this message or its cause; `sqlState` says what kind of error it was.
- */
-export class ChangeRejected extends Error {
-  override readonly name = 'ChangeRejected';
-  declare readonly sqlState?: string;
-
-  constructor(message: string, details: { readonly sqlState?: string | undefined } = {}) {
-    super(message);
-    if (details.sqlState !== undefined) this.sqlState = details.sqlState;
-  }
-}
