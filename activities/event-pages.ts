@@ -1,7 +1,10 @@
-import type { Cursor } from '../src/domain/cursor.js';
+import type { Position } from '../src/domain/cursor.js';
 import { StripeFailure } from '../src/domain/failures.js';
+import type { FirstListed } from '../src/domain/lateness.js';
+import type { ListRequest } from '../src/domain/list-request.js';
+import { PAGE } from '../src/domain/trail.js';
 import { isRefusedData } from '../src/postgres/errors.js';
-import { type EventSource, insertEvents } from '../src/postgres/insert-events.js';
+import { type EventSource, type InsertedEvents, insertEvents } from '../src/postgres/insert-events.js';
 import type { StripeResponse } from '../src/stripe/client.js';
 import { storableJson } from '../src/stripe/storable-json.js';
 import { compositeKeys, storedObjects } from '../src/stripe/stored-objects.js';
@@ -10,18 +13,22 @@ import type { ActivityDeps } from './deps.js';
 /** One page of /v1/events, as it was listed and put into the inbox. */
 export interface EventPage {
   /** In the list's order, newest first, without entries that are no events. */
-  readonly listed: readonly Cursor[];
+  readonly listed: readonly Position[];
   readonly hasMore: boolean;
   /** Events that the inbox did not hold yet. */
-  readonly inserted: readonly Cursor[];
-  readonly ignored: number;
+  readonly inserted: readonly Position[];
+  /** Events that the list showed for the first time, new or known from a webhook. */
+  readonly firstListed: readonly (Position & FirstListed)[];
   /** Entries without an id or a time, which no ledger row can stand for. */
   readonly malformed: number;
-  /** Stripe's clock in seconds, or null without a `Date` header. */
-  readonly date: number | null;
+  /**
+   * The latest second in which Stripe may have read the list. Without a `Date` header it is the newest event's, or
+   * our own clock where there is none; then nothing but a log and a column depends on it.
+   */
+  readonly seenAt: number;
   /**
    * The earliest second in which Stripe may have read the list: a slow answer carries the `Date` of its end, and
-   * what surfaced meanwhile is not on it.
+   * what surfaced meanwhile is not on it. What is on it existed, which is all that is known without a `Date`.
    */
   readonly readAt: number | null;
   /** API version of the newest event on the page. */
@@ -33,43 +40,69 @@ export async function listEvents(
   deps: ActivityDeps,
   input: {
     readonly account: string;
-    readonly query: string;
+    readonly request: ListRequest;
     readonly source: EventSource;
     readonly signal: AbortSignal;
+    /** When the place of an event of that second was last read without it, in seconds of Stripe's clock. */
+    readonly lookedAt: (created: number) => number | null;
   },
 ): Promise<EventPage> {
-  const response = await deps.stripe(input.account).get(`/v1/events?${input.query}`, {
+  const response = await deps.stripe(input.account).get(`/v1/events?${queryOf(input.request)}`, {
     signal: input.signal,
   });
   const { entries, hasMore } = readList(response);
   const events = entries.filter(isEvent);
   const listed = events.map(({ id, created }) => ({ id, created }));
+  const newest = listed.length === 0 ? null : Math.max(...listed.map(({ created }) => created));
+  const seenAt = response.date ?? newest ?? Math.floor(Date.now() / 1000);
   if (entries.length > events.length) {
     deps.log.warn(
       { account: input.account, requestId: response.requestId, entries: entries.length - events.length },
       'Stripe listed entries that are no events; they are counted and left out',
     );
   }
-  const { inserted, ignored } = await insertPage(deps, input, response, events);
+  const insert = { account: input.account, source: input.source, seenAt, lookedAt: input.lookedAt };
+  const { inserted, knownBefore, ignored } = await insertPage(deps, insert, response, events);
   if (ignored > 0) {
     deps.log.info(
       { account: input.account, requestId: response.requestId, events: ignored },
       'events that can never be applied are in the ledger with the reason',
     );
   }
+  const first = (known: boolean) => (event: Position) => ({
+    ...event,
+    lookedAt: input.lookedAt(event.created),
+    knownBefore: known,
+  });
   return {
     listed,
     hasMore,
     inserted,
-    ignored,
+    firstListed: [...inserted.map(first(false)), ...knownBefore.map(first(true))],
     malformed: entries.length - events.length,
-    date: response.date,
-    readAt: response.date === null ? null : Math.floor(response.date - response.durationMs / 1000),
+    seenAt,
+    readAt: latest(newest, response.date === null ? null : response.date - response.durationMs / 1000),
     apiVersion: events[0]?.api_version ?? null,
   };
 }
 
-interface ListedEvent extends Cursor {
+function latest(newest: number | null, readAt: number | null): number | null {
+  if (readAt === null) return newest;
+  return Math.max(newest ?? 0, Math.floor(readAt));
+}
+
+export function queryOf(request: ListRequest): string {
+  if (request.kind === 'after') return `limit=${PAGE}&ending_before=${encodeURIComponent(request.id)}`;
+  const { from, to, below, limit } = request;
+  return [
+    `limit=${limit}`,
+    ...(from === null ? [] : [`created[gte]=${from}`]),
+    ...(to === null ? [] : [`created[lte]=${to}`]),
+    ...(below === null ? [] : [`starting_after=${encodeURIComponent(below)}`]),
+  ].join('&');
+}
+
+interface ListedEvent extends Position {
   readonly api_version?: string | null;
 }
 
@@ -97,30 +130,42 @@ export function readList(response: StripeResponse): { entries: readonly unknown[
  */
 async function insertPage(
   deps: ActivityDeps,
-  input: { readonly account: string; readonly source: EventSource },
+  input: {
+    readonly account: string;
+    readonly source: EventSource;
+    readonly seenAt: number;
+    readonly lookedAt: (created: number) => number | null;
+  },
   response: StripeResponse,
   events: readonly ListedEvent[],
-): Promise<{ inserted: readonly Cursor[]; ignored: number }> {
+): Promise<InsertedEvents> {
+  const looks = events.flatMap(({ id, created }) => {
+    const at = input.lookedAt(created);
+    return at === null ? [] : [[id, at] as const];
+  });
   const insert = (page: string) =>
     insertEvents(deps.pool, {
       account: input.account,
       page: storableJson(page),
       source: input.source,
-      seenAt: response.date ?? Math.floor(Date.now() / 1000),
+      seenAt: input.seenAt,
       objects: storedObjects(),
       keyFields: compositeKeys(),
+      lookedAt: Object.fromEntries(looks),
     });
   try {
     return await insert(response.text);
   } catch (error) {
     if (!isRefusedData(error) || events.length === 0) throw error;
   }
-  const inserted: Cursor[] = [];
+  const inserted: Position[] = [];
+  const knownBefore: Position[] = [];
   let ignored = 0;
   for (const event of events) {
     try {
       const one = await insert(JSON.stringify({ data: [event] }));
       inserted.push(...one.inserted);
+      knownBefore.push(...one.knownBefore);
       ignored += one.ignored;
     } catch (error) {
       if (!isRefusedData(error)) throw error;
@@ -130,5 +175,5 @@ async function insertPage(
       );
     }
   }
-  return { inserted, ignored };
+  return { inserted, knownBefore, ignored };
 }

@@ -1,10 +1,13 @@
+import { performance } from 'node:perf_hooks';
 import { ApplicationFailure } from '@temporalio/common';
 import type { FetchReport } from '../src/domain/account-state.js';
-import { advanceCursor, type Cursor, marksOf, usefulMarks } from '../src/domain/cursor.js';
+import type { Cursor } from '../src/domain/cursor.js';
 import { StripeFailure, UserError } from '../src/domain/failures.js';
 import type { LagLimits } from '../src/domain/lag.js';
-import { latenessOf } from '../src/domain/lateness.js';
+import { evidentLateness, latenessOf } from '../src/domain/lateness.js';
+import { pass, type Reading } from '../src/domain/pass.js';
 import type { EventReference } from '../src/domain/references.js';
+import { lookedAt, type Trail } from '../src/domain/trail.js';
 import { markNotBackfilled } from '../src/postgres/account-row.js';
 import { claimEvents } from '../src/postgres/claim-events.js';
 import { freeClaims } from '../src/postgres/free-claims.js';
@@ -12,14 +15,17 @@ import { recordReads } from '../src/postgres/record-reads.js';
 import { holdsFence, takeFence } from '../src/postgres/take-fence.js';
 import { heartbeating, type RunningActivity } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
-import { reanchor } from './reanchor.js';
-import { type Walk, walkForward, walkWindow } from './walk-events.js';
+import { readList } from './read-list.js';
 
 export interface FetchInput {
   readonly account: string;
   readonly cursor: Cursor | null;
   /** Where a walk begins while there is no cursor, in seconds of Stripe's clock. */
   readonly anchor: number;
+  /** What was read past the cursor, when the list's end was last reached, and how much news there was. */
+  readonly trail?: Trail;
+  readonly lookedAt?: number | null;
+  readonly news?: number;
   readonly lagSeconds: number;
   readonly limits: LagLimits;
   readonly frontier: number | null;
@@ -44,32 +50,31 @@ export interface FetchResult {
 /** Longest wait after a failed pass, in seconds. */
 const LONGEST_BACKOFF_SECONDS = 15;
 
-/** What the passes of one fetch add up to. */
+/** What the passes of one fetch add up to. It is heartbeat, so that the next attempt goes on from there. */
 interface Progress {
-  cursor: Cursor | null;
-  anchor: number;
-  frontier: number | null;
-  marks: Cursor[];
-  stripeNow: number | null;
-  complete: boolean;
-  inserted: number;
-  malformed: number;
-  failedPasses: number;
-  requests: number;
-  passes: number;
-  lateness: number[];
-  reanchored: FetchReport['reanchored'];
-  apiVersion: string | null;
+  readonly reading: Reading;
+  readonly frontier: number | null;
+  readonly stripeNow: number | null;
+  readonly complete: boolean;
+  readonly inserted: number;
+  readonly malformed: number;
+  readonly failedPasses: number;
+  readonly requests: number;
+  readonly passes: number;
+  readonly lateness: readonly number[];
+  readonly lagEvidence: number;
+  readonly apiVersion: string | null;
 }
 
 /**
  * The long poll of an account: passes over the events list until there is something to hand on or the wait
- * is over. Each pass walks from the cursor to the newest event, puts what is new into the inbox, and claims.
+ * is over. Each pass puts what is new into the inbox, and what is in the inbox is claimed.
  *
  * Failures of Stripe stay inside: a pass is repeated after a growing wait, and what is wrong is reported in
  * words. Failures of PostgreSQL end the attempt, and Temporal repeats it.
  */
 export function fetchEvents(deps: ActivityDeps) {
+  const pace = createPace();
   return (input: FetchInput): Promise<FetchResult> =>
     heartbeating(async (activity) => {
       const { account } = input;
@@ -78,50 +83,76 @@ export function fetchEvents(deps: ActivityDeps) {
       // What a lost attempt claimed, it can no longer hand on.
       const freeOlderThanSeconds = activity.attempt > 1 ? 0 : input.freeOlderThanSeconds;
       if (freeOlderThanSeconds !== null) await freeClaims(deps.pool, account, freeOlderThanSeconds);
-      const progress = begin(input);
-      const end = Date.now() + input.waitSeconds * 1000;
+      const claim = () =>
+        claimEvents(deps.pool, { account, fence, claimedBy: activity.id, limit: input.room });
+      let progress = begin(input, activity);
+      const note = (change: Partial<Progress>) => {
+        progress = { ...progress, ...change };
+      };
+      const end = performance.now() + input.waitSeconds * 1000;
+      const isPaced = input.caughtUp && input.waitSeconds > 0;
+      const early = isPaced ? pace.millisecondsToNext(account, input.pollSeconds) : 0;
+      const { requests: recorded } = progress;
       let failures = 0;
       let trouble: string | null = null;
       let retryAfterSeconds = 0;
       try {
+        if (early > 0) {
+          // What is left in the inbox need not wait for the next pass.
+          const references = await claim();
+          if (references.length > 0) return result(input, progress, references, input.trouble);
+          await activity.sleep(early, deps.stopping);
+        }
         for (;;) {
+          pace.passBegins(account);
           try {
-            await pass(deps, input, activity, progress);
+            await onePass(deps, input, activity, () => progress, note);
             failures = 0;
             trouble = null;
             retryAfterSeconds = 0;
           } catch (error) {
             if (!isTrouble(error)) throw error;
             failures += 1;
-            progress.failedPasses += 1;
+            note({ failedPasses: progress.failedPasses + 1, complete: false });
             trouble = error.message;
             retryAfterSeconds = error instanceof StripeFailure ? (error.retryAfterMs ?? 0) / 1000 : 0;
             deps.log.warn({ account, ...(error instanceof StripeFailure && facts(error)) }, error.message);
             const isKnown = input.trouble !== null && isSameTrouble(trouble, input.trouble);
             if (failures >= 3 && !isKnown) return result(input, progress, [], trouble);
           }
-          const references = await claimEvents(deps.pool, {
-            account,
-            fence,
-            claimedBy: activity.id,
-            limit: input.room,
-          });
+          const references = await claim();
           if (references.length === 0 && !(await holdsFence(deps.pool, account, fence))) throw fenceLost();
-          const over = deps.stopping.aborted || Date.now() >= end || (failures === 0 && !progress.complete);
+          const over =
+            deps.stopping.aborted || performance.now() >= end || (failures === 0 && !progress.complete);
           const news = failures === 0 && (input.trouble !== null || !input.caughtUp);
-          if (references.length > 0 || over || news || progress.reanchored?.gap) {
+          if (references.length > 0 || over || news || progress.reading.reanchored?.gap) {
             return result(input, progress, references, trouble);
           }
           const wait =
             failures === 0
-              ? input.pollSeconds
-              : Math.max(backoff(failures, input.pollSeconds), retryAfterSeconds);
-          await activity.sleep(Math.min(wait * 1000, Math.max(0, end - Date.now())), deps.stopping);
+              ? pace.millisecondsToNext(account, input.pollSeconds)
+              : Math.max(backoff(failures, input.pollSeconds), retryAfterSeconds) * 1000;
+          await activity.sleep(Math.min(wait, Math.max(0, end - performance.now())), deps.stopping);
         }
       } finally {
-        await recordReads(deps.pool, account, progress.requests);
+        await recordReads(deps.pool, account, progress.requests - recorded);
       }
     });
+}
+
+/**
+ * When the passes of each account began, on a clock that nobody sets: a fetch that follows another at once must not
+ * ask Stripe more often than the poll interval says.
+ */
+function createPace() {
+  const began = new Map<string, number>();
+  return {
+    passBegins: (account: string) => void began.set(account, performance.now()),
+    millisecondsToNext(account: string, everySeconds: number): number {
+      const last = began.get(account);
+      return last === undefined ? 0 : Math.max(0, last + everySeconds * 1000 - performance.now());
+    },
+  };
 }
 
 /** What the loop waits out by itself: Stripe's failures, and a key that is missing. */
@@ -152,88 +183,99 @@ function facts({ kind, status, requestId }: StripeFailure): Record<string, unkno
   return { kind, status, requestId };
 }
 
-function begin(input: FetchInput): Progress {
+function begin(input: FetchInput, { attempt, remembered }: RunningActivity): Progress {
+  if (attempt > 1 && isProgress(remembered)) return remembered;
   return {
-    cursor: input.cursor,
-    anchor: input.anchor,
+    reading: {
+      cursor: input.cursor,
+      anchor: input.anchor,
+      trail: input.trail ?? [],
+      lookedAt: input.lookedAt ?? null,
+      news: input.news ?? 0,
+      reanchored: null,
+    },
     frontier: input.frontier,
-    marks: [],
     stripeNow: null,
-    complete: false,
+    complete: input.caughtUp,
     inserted: 0,
     malformed: 0,
     failedPasses: 0,
     requests: 0,
     passes: 0,
     lateness: [],
-    reanchored: null,
+    lagEvidence: 0,
     apiVersion: null,
   };
+}
+
+/** Another version of the worker may have left something else. */
+function isProgress(remembered: unknown): remembered is Progress {
+  return typeof remembered === 'object' && remembered !== null && 'reading' in remembered;
 }
 
 function backoff(failures: number, pollSeconds: number): number {
   return Math.min(LONGEST_BACKOFF_SECONDS, Math.max(1, pollSeconds) * 2 ** (failures - 1));
 }
 
-async function pass(
+/** One pass. What it has read and inserted counts, also where it fails on its way. */
+async function onePass(
   deps: ActivityDeps,
   input: FetchInput,
   activity: RunningActivity,
-  progress: Progress,
-  mayReanchor = true,
+  progress: () => Progress,
+  note: (change: Partial<Progress>) => void,
 ): Promise<void> {
-  const walkInput = { account: input.account, source: 'poll', signal: activity.signal } as const;
-  let walk: Walk;
-  try {
-    walk =
-      progress.cursor === null
-        ? await walkWindow(deps, { ...walkInput, from: progress.anchor, to: null })
-        : await walkForward(deps, { ...walkInput, cursor: progress.cursor, pageCap: input.pageCap });
-  } catch (error) {
-    progress.requests += 1;
-    const isLost = error instanceof StripeFailure && error.kind === 'cursor-lost';
-    // A position that Stripe has just listed and does not know is waited out like any other trouble.
-    if (!isLost || progress.cursor === null || !mayReanchor) throw error;
-    const { requests, ...found } = await reanchor(deps, {
-      account: input.account,
-      cursor: progress.cursor,
-      lagSeconds: input.lagSeconds,
-      signal: activity.signal,
-    });
-    progress.requests += requests;
-    if (found.gap !== null) await markNotBackfilled(deps.pool, input.account);
-    progress.reanchored = { ...found, gap: progress.reanchored?.gap ?? found.gap };
-    progress.cursor = found.cursor;
-    progress.anchor = found.anchor;
-    progress.marks = [];
-    deps.log.warn(
-      { account: input.account, gap: found.gap },
-      'Stripe no longer knows the cursor; the walk goes on by time',
-    );
-    return pass(deps, input, activity, progress, false);
+  const { account } = input;
+  const { frontier, passes } = progress();
+  // The first pass of an attempt takes on what a lost one had begun.
+  const before = passes === 0 ? null : progress().reading.reanchored;
+  let newest = frontier;
+  const remember = (reading: Reading) => {
+    note({ reading });
+    activity.remember(progress());
+  };
+  const read = pass(progress().reading, {
+    pageCap: input.pageCap,
+    lagSeconds: input.lagSeconds,
+    maxLagSeconds: input.limits.maxSeconds,
+    ourNow: Math.floor(Date.now() / 1000),
+  });
+  const { result: passed, lost } = await readList(deps, read, {
+    account,
+    source: 'poll',
+    signal: activity.signal,
+    lookedAt: ({ reading }, created) => lookedAt(reading.trail, created, reading.lookedAt),
+    onStep({ reading }) {
+      note({ requests: progress().requests + 1 });
+      remember(reading);
+    },
+    onPage(page) {
+      const late = latenessOf(page.firstListed, frontier, page.seenAt);
+      const [first] = page.listed;
+      if (first !== undefined) newest = Math.max(newest ?? 0, first.created);
+      const { inserted, malformed, lateness, lagEvidence, apiVersion } = progress();
+      note({
+        inserted: inserted + page.inserted.length,
+        malformed: malformed + page.malformed,
+        lateness: [...lateness, ...late.map(({ atMost }) => atMost)].slice(-MOST_OBSERVATIONS),
+        lagEvidence: Math.max(lagEvidence, ...late.map(evidentLateness)),
+        apiVersion: page.apiVersion ?? apiVersion,
+      });
+    },
+  });
+  remember(passed.reading);
+  if (passed.reading.reanchored !== before) {
+    const gap = passed.reading.reanchored?.gap ?? null;
+    if (gap !== null) await markNotBackfilled(deps.pool, account);
+    deps.log.warn({ account, gap }, 'Stripe no longer knows the cursor; the walk goes on by time');
   }
-  take(input, progress, walk);
-}
-
-/** Folds a walk into the progress, by the same rules as the workflow's. */
-function take(input: FetchInput, progress: Progress, walk: Walk): void {
-  const lateness = latenessOf(walk.inserted, progress.frontier, walk.overAt);
-  const newest = walk.newestFirst[0]?.created ?? null;
-  progress.passes += 1;
-  progress.requests += walk.requests;
-  progress.inserted += walk.inserted.length;
-  progress.malformed += walk.malformed;
-  progress.lateness.push(...lateness);
-  progress.complete = walk.complete;
-  progress.apiVersion ??= walk.apiVersion;
-  if (newest !== null) progress.frontier = Math.max(progress.frontier ?? 0, newest);
-  if (walk.stripeNow === null) return;
-  progress.stripeNow = walk.stripeNow;
-  const known = progress.marks.filter(
-    (mark) => mark.created < (walk.newestFirst.at(-1)?.created ?? Infinity),
-  );
-  progress.marks = usefulMarks([...marksOf(walk.newestFirst), ...known], walk.stripeNow, input.limits);
-  progress.cursor = advanceCursor(progress.cursor, progress.marks, walk.stripeNow, input.lagSeconds);
+  if (passed.nowhere && lost !== null) throw lost;
+  note({
+    frontier: newest,
+    passes: progress().passes + 1,
+    complete: passed.complete,
+    stripeNow: passed.readAt ?? progress().stripeNow,
+  });
 }
 
 function result(
@@ -242,21 +284,28 @@ function result(
   references: readonly EventReference[],
   trouble: string | null,
 ): FetchResult {
+  const { reading } = progress;
   return {
     references,
     report: {
-      marks: progress.marks,
+      trail: reading.trail,
+      lookedAt: reading.lookedAt,
+      news: reading.news,
       stripeNow: progress.stripeNow,
       frontier: progress.frontier,
       caughtUp: progress.complete,
       inserted: progress.inserted,
-      claimed: references.length,
       malformed: progress.malformed,
       failedPasses: progress.failedPasses,
       requests: progress.requests,
       passes: progress.passes,
-      lateness: progress.lateness.slice(-MOST_OBSERVATIONS),
-      reanchored: progress.reanchored,
+      lateness: progress.lateness,
+      lagEvidence: progress.lagEvidence,
+      reanchored: reading.reanchored && {
+        ...reading.reanchored,
+        cursor: reading.cursor,
+        anchor: reading.anchor,
+      },
       apiVersion: progress.apiVersion,
       trouble: trouble ?? (progress.passes === 0 ? input.trouble : null),
     },

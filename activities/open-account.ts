@@ -21,7 +21,17 @@ export interface OpenedAccount {
   /** The API version that the account's events are rendered in; null where it has no events yet. */
   readonly apiVersion: string | null;
   readonly backfilled: boolean;
+  /** Events are taken from here on, in seconds of Stripe's clock; null where an older version opened it. */
+  readonly beganAt: number | null;
+  /** Up to which `created` the last deep rescan has listed everything again; null where there was none. */
+  readonly deepRescannedTo: number | null;
 }
+
+/**
+ * An account without events, and an answer without a time: our own clock may be off by this much. Listing more than
+ * is needed costs a request.
+ */
+const DOUBT_SECONDS = 86_400;
 
 /**
  * Finds where an account begins: where an earlier run stopped, or at the newest settled event, so that a
@@ -33,19 +43,21 @@ export function openAccount(deps: ActivityDeps) {
       const left = input.fresh ? null : await readAccount(deps.pool, input.account);
       if (left !== null) return left;
 
-      const list = (query: string) =>
-        listEvents(deps, { account: input.account, query, source: 'poll', signal });
-      const newest = await list('limit=1');
-      const now = newest.date ?? newest.listed[0]?.created ?? Math.floor(Date.now() / 1000);
+      const list = (to: number | null) =>
+        listEvents(deps, {
+          account: input.account,
+          request: { kind: 'window', from: null, to, below: null, limit: 1 },
+          source: 'poll',
+          signal,
+          lookedAt: () => null,
+        });
+      const newest = await list(null);
+      const now = newest.readAt ?? newest.seenAt - DOUBT_SECONDS;
       const anchor = Math.max(0, now - input.lagSeconds);
-      const settled = await list(`limit=1&created[lt]=${anchor}`);
-      const start = {
-        cursor: settled.listed[0] ?? null,
-        anchor,
-        apiVersion: newest.apiVersion,
-      };
+      const settled = await list(anchor - 1);
+      const start = { cursor: settled.listed[0] ?? null, anchor, apiVersion: newest.apiVersion };
       await writeAccount(deps.pool, input.account, start);
       await recordReads(deps.pool, input.account, 2);
-      return { ...start, lagSeconds: null, backfilled: false };
+      return { ...start, lagSeconds: null, backfilled: false, beganAt: anchor, deepRescannedTo: null };
     });
 }

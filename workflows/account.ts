@@ -30,6 +30,7 @@ import {
   backfillReportSignal,
   pauseSignal,
   type ResyncRequest,
+  rescanReportSignal,
   resumeSignal,
   resyncSignal,
   statusQuery,
@@ -55,7 +56,7 @@ export interface AccountInput {
 }
 
 /** Where an account stands before it was opened. */
-const NOWHERE = { cursor: null, anchor: 0, lagSeconds: null, apiVersion: null };
+const NOWHERE = { cursor: null, anchor: 0, lagSeconds: null, apiVersion: null, beganAt: null };
 /** What failed for good (a table is missing, say) is not repeated in a tight circle. */
 const RETRY_AFTER = '10 seconds';
 /** Where passes come this often, a wake would only cost one. */
@@ -107,6 +108,7 @@ export async function account(input: AccountInput): Promise<void> {
     store.update((state) => afterBackfillReport(state, report));
     if (report.state !== undefined && resyncs.waiting().length > 0) interrupt();
   });
+  setHandler(rescanReportSignal, rescans.take);
   setHandler(statusQuery, status);
 
   if (input.state === undefined) await open();
@@ -124,8 +126,6 @@ export async function account(input: AccountInput): Promise<void> {
     const fetched = await fetchOnce();
     if (fetched === null) {
       freeOlderThanSeconds = 0;
-      // How late an event surfaced cannot be told across a time in which nobody looked.
-      if (!woken) store.update((state) => ({ ...state, frontier: null }));
       continue;
     }
     freeOlderThanSeconds = null;
@@ -173,12 +173,16 @@ export async function account(input: AccountInput): Promise<void> {
 
   /** One fetch. Null where a signal interrupted it or it failed: its claims are then freed by the next one. */
   async function fetchOnce(): Promise<FetchResult | null> {
-    const { cursor, anchor, frontier, lag, caughtUp, trouble } = store.get();
+    const { cursor, anchor, trail = [], lookedAt = null, news = 0, ...rest } = store.get();
+    const { frontier, lag, caughtUp, trouble } = rest;
     const { everySeconds, waitSeconds, pageCap, batch } = settings.poll;
     const request = {
       account: input.account,
       cursor,
       anchor,
+      trail,
+      lookedAt,
+      news,
       frontier,
       lagSeconds: lag.seconds,
       limits: settings.lag,
@@ -232,7 +236,7 @@ export async function account(input: AccountInput): Promise<void> {
 
   /** Continues as new, unless a stop came meanwhile. Nothing is under way then that could get lost. */
   async function giveWay(): Promise<void> {
-    await rescans.cancel();
+    await rescans.accepted();
     await deliveries.accepted();
     await condition(allHandlersFinished);
     if (stopping) return;
@@ -256,12 +260,13 @@ export async function account(input: AccountInput): Promise<void> {
   }
 
   function status(): AccountStatus {
-    const { lag, ...rest } = store.get();
+    const { lag, trail: _trail, lookedAt: _lookedAt, news: _news, ...rest } = store.get();
     return {
       ...rest,
       account: input.account,
       state: stopping ? 'stopping' : paused ? 'paused' : 'running',
       lagSeconds: lag.seconds,
+      lagLimits: settings.lag,
       behindSeconds: behindSeconds(store.get()),
       inFlight: deliveries.inFlight(),
     };

@@ -1,11 +1,27 @@
 /** What the Temporal UI shows of a run, in words (Markdown). No payload and no customer data. */
-import type { BackfillTypeProgress } from '../src/domain/account-state.js';
+import type { BackfillTypeProgress, Gap } from '../src/domain/account-state.js';
 import type { AccountStatus } from './messages.js';
 
 function time(seconds: number | null): string {
   return seconds === null
     ? 'never'
     : `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** Since when events are missing, why, and what became of it. */
+export function gapText(gap: Gap): string {
+  const { from, to, noticedAt, lastReadAt, backfill, filled } = gap;
+  const noticed = noticedAt ? ` (noticed ${time(noticedAt)})` : '';
+  const read = lastReadAt ? ` the list had last been read ${time(lastReadAt)}, and` : '';
+  const remedy = filled
+    ? `backfill ${backfill} has filled the tables again`
+    : backfill
+      ? `backfill ${backfill} fills the tables again`
+      : 'a backfill follows by itself';
+  return (
+    `events between ${time(from)} and ${time(to)} were not read${noticed}:` +
+    `${read} Stripe keeps events for 30 days only; ${remedy}`
+  );
 }
 
 export function accountDetails(status: AccountStatus): string {
@@ -27,8 +43,7 @@ export function accountDetails(status: AccountStatus): string {
       `Backfill ${backfill.number} (${backfill.reason}): ${backfill.state}, ${done} of ${backfill.types.length} types, ${rows} rows`,
     );
   }
-  if (gap !== null)
-    lines.push(`**Gap**: events between ${time(gap.from)} and ${time(gap.to)} are past Stripe's retention`);
+  if (gap !== null) lines.push(`**Gap**: ${gapText(gap)}`);
   if (status.trouble !== null) lines.push(`**Trouble**: ${status.trouble}`);
   return lines.join('\n\n');
 }

@@ -3,3 +3,4 @@ export { account } from './account.js';
 export { backfill } from './backfill.js';
 export { entity } from './entity.js';
 export { preflight } from './preflight.js';
+export { rescan } from './rescan.js';

@@ -1,6 +1,12 @@
 /** Every signal and query, with its types. Names are part of the contract: the Temporal UI and CLI send them. */
 import { defineQuery, defineSignal } from '@temporalio/workflow';
-import type { AccountState, BackfillTypeProgress } from '../src/domain/account-state.js';
+import type {
+  AccountState,
+  BackfillTypeProgress,
+  RescanReport,
+  RescanWindow,
+} from '../src/domain/account-state.js';
+import type { LagLimits } from '../src/domain/lag.js';
 import type { EntityBatch } from '../src/domain/routing.js';
 
 /** Stops polling until `resume`. Needs no payload. */
@@ -30,13 +36,22 @@ export const backfillReportSignal = defineSignal<[BackfillReport]>('backfill-rep
 /** From an account to its backfill: tell all that you know. */
 export const reportProgressSignal = defineSignal('report-progress');
 
+export interface RescanDone {
+  readonly window: RescanWindow;
+  readonly report: RescanReport;
+}
+/** From a rescan to its account. */
+export const rescanReportSignal = defineSignal<[RescanDone]>('rescan-report');
+
 /** More changes for an entity that is being applied. */
 export const deliverSignal = defineSignal<[EntityBatch]>('deliver');
 
-export interface AccountStatus extends Omit<AccountState, 'lag'> {
+export interface AccountStatus extends Omit<AccountState, 'lag' | 'trail' | 'lookedAt' | 'news'> {
   readonly account: string;
   readonly state: 'running' | 'paused' | 'stopping';
   readonly lagSeconds: number;
+  /** Between what the lag moves by itself; not told by 0.1.0. */
+  readonly lagLimits?: LagLimits;
   readonly behindSeconds: number;
   readonly inFlight: number;
 }

@@ -78,7 +78,9 @@ export function createResyncs(
       const types = requests.some((request) => request.types === null)
         ? null
         : [...new Set(requests.flatMap((request) => request.types ?? []))];
-      store.update((state) => beginBackfill(state, requests[0]?.reason ?? 'asked for'));
+      const isWhole =
+        types === null || (settings.backfill.types?.every((type) => types.includes(type)) ?? false);
+      store.update((state) => beginBackfill(state, requests[0]?.reason ?? 'asked for', isWhole));
       const { backfill: begun, apiVersion } = store.get();
       const number = begun?.number ?? 1;
       try {

@@ -15,7 +15,13 @@ export interface AccountSettings {
     /** References that one fetch hands on at most. */
     readonly batch: number;
   };
-  readonly rescan: { readonly everySeconds: number; readonly windowSeconds: number };
+  readonly rescan: {
+    readonly everySeconds: number;
+    /** How far behind the cursor each one lists again. */
+    readonly windowSeconds: number;
+    /** Between two deep rescans, over everything since the one before the last; not set by 0.1.0. */
+    readonly deepEverySeconds?: number;
+  };
   /** How often stray claims are freed, and how old a claim must be for it. */
   readonly free: { readonly everySeconds: number; readonly olderThanSeconds: number };
   readonly backfill: {
@@ -37,15 +43,15 @@ export interface AccountSettings {
 }
 
 /** What most of the settings are unless somebody says otherwise. */
-export const DEFAULT_SETTINGS: AccountSettings = {
+export const DEFAULT_SETTINGS = {
   lag: { floorSeconds: 5, maxSeconds: 300 },
   hydrate: 'auto',
   poll: { everySeconds: 1, waitSeconds: 60, pageCap: 10, batch: 500 },
-  rescan: { everySeconds: 600, windowSeconds: 3600 },
+  rescan: { everySeconds: 600, windowSeconds: 3600, deepEverySeconds: 86_400 },
   free: { everySeconds: 300, olderThanSeconds: 120 },
   backfill: { enabled: true, types: null, concurrency: 4, sliceSeconds: 10 },
   maxInFlight: 200,
   slowAfterSeconds: 60,
   childStartsPerRun: 500,
   searchAttributes: false,
-};
+} satisfies AccountSettings as AccountSettings & { rescan: Required<AccountSettings['rescan']> };

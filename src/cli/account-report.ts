@@ -6,7 +6,7 @@ import type { Cursor } from '../domain/cursor.js';
 import { UserError } from '../domain/failures.js';
 import { accountWorkflowId } from '../domain/ids.js';
 import { LATENESS_BUCKETS } from '../domain/lateness.js';
-import { countOutcomes, countReads, type OutcomeCounts } from '../postgres/account-counts.js';
+import { countLeaks, countOutcomes, countReads, type OutcomeCounts } from '../postgres/account-counts.js';
 import { readAccount } from '../postgres/account-row.js';
 import { messageOf } from './failure-text.js';
 import { hasWorker } from './task-queue.js';
@@ -25,6 +25,7 @@ export interface AccountReport {
     /** Events per bucket; `upToSeconds` is null for what is later than the last bound. */
     readonly histogram: readonly { readonly upToSeconds: number | null; readonly count: number }[];
   };
+  /** Events in the ledger that surfaced behind the cursor and were found by a rescan. */
   readonly leaks: number;
   readonly backfill: {
     readonly state: 'running' | 'done' | 'failed';
@@ -33,7 +34,7 @@ export interface AccountReport {
     readonly reason: string;
   } | null;
   readonly reads: { readonly used30d: number; readonly allowance: number };
-  /** Seconds between which events may be gone for good, where a cursor aged out. */
+  /** Seconds between which events may be gone for good, where a cursor aged out, and what became of it. */
   readonly gap: AccountStatus['gap'];
   /** Answers of Stripe that were no use: passes that failed, and listed entries that are no events. */
   readonly failedPasses: number;
@@ -90,7 +91,11 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
   if (status === null && row === null) {
     throw new UserError(`There is no account ${account}. Start it with: stripe-sync start ${account}`);
   }
-  const [counts, reads] = await Promise.all([countOutcomes(pool, account), countReads(pool, account)]);
+  const [counts, leaks, reads] = await Promise.all([
+    countOutcomes(pool, account),
+    countLeaks(pool, account),
+    countReads(pool, account),
+  ]);
   const lateness = status?.lateness ?? null;
   return {
     account,
@@ -107,7 +112,7 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
         count: lateness?.histogram[index] ?? 0,
       })),
     },
-    leaks: status?.leaks ?? 0,
+    leaks,
     backfill: status?.backfill ?? null,
     reads,
     gap: status?.gap ?? null,

@@ -17,6 +17,9 @@ export interface StartOptions {
   readonly types?: readonly string[];
   readonly hydrate?: AccountSettings['hydrate'];
   readonly pollInterval?: number;
+  readonly rescanInterval?: number;
+  readonly rescanWindow?: number;
+  readonly deepRescanInterval?: number;
   readonly fresh?: boolean;
 }
 
@@ -53,13 +56,18 @@ export async function startAccount(
 }
 
 function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSettings {
-  const { lag, backfill, poll } = DEFAULT_SETTINGS;
+  const { lag, backfill, poll, rescan } = DEFAULT_SETTINGS;
   const floorSeconds = Math.ceil(options.lag ?? lag.floorSeconds);
   return {
     ...DEFAULT_SETTINGS,
     lag: { floorSeconds, maxSeconds: Math.max(floorSeconds, Math.ceil(options.maxLag ?? lag.maxSeconds)) },
     hydrate: options.hydrate ?? DEFAULT_SETTINGS.hydrate,
     poll: { ...poll, everySeconds: options.pollInterval ?? poll.everySeconds },
+    rescan: {
+      everySeconds: options.rescanInterval ?? rescan.everySeconds,
+      windowSeconds: Math.ceil(options.rescanWindow ?? rescan.windowSeconds),
+      deepEverySeconds: Math.ceil(options.deepRescanInterval ?? rescan.deepEverySeconds),
+    },
     backfill: { ...backfill, enabled: options.backfill ?? true, types: options.types ?? null },
     searchAttributes,
   };

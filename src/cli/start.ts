@@ -10,7 +10,7 @@ import { withTemporal } from './temporal-client.js';
 import { parseTypes } from './types-option.js';
 
 export function configureStart(command: Command): void {
-  const { lag, poll } = DEFAULT_SETTINGS;
+  const { lag, poll, rescan } = DEFAULT_SETTINGS;
   command
     .argument(
       '<alias>',
@@ -37,6 +37,21 @@ export function configureStart(command: Command): void {
       new Option('--poll-interval <duration>', 'time between two passes over the events')
         .argParser(parseDuration('100ms', '10m'))
         .default(poll.everySeconds, `${poll.everySeconds}s`),
+    )
+    .addOption(
+      new Option('--rescan-interval <duration>', 'time between two rescans of what lies behind the cursor')
+        .argParser(parseDuration('1s', '1d'))
+        .default(rescan.everySeconds, '10m'),
+    )
+    .addOption(
+      new Option('--rescan-window <duration>', 'how far behind the cursor each of them lists')
+        .argParser(parseDuration('1s', '30d'))
+        .default(rescan.windowSeconds, '1h'),
+    )
+    .addOption(
+      new Option('--deep-rescan-interval <duration>', 'time between two rescans of everything since the last')
+        .argParser(parseDuration('1s', '30d'))
+        .default(rescan.deepEverySeconds, '1d'),
     )
     .option('--fresh', 'begin at the present, whatever an earlier run left')
     .option(

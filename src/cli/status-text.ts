@@ -1,3 +1,4 @@
+import { gapText } from '../../workflows/details.js';
 import type { AccountReport } from './account-report.js';
 import { backfillTotals } from './backfill-progress.js';
 
@@ -23,11 +24,7 @@ export function statusText(report: AccountReport): string {
   if (leftOut.length > MOST_LEFT_OUT) {
     lines.push(`            and ${leftOut.length - MOST_LEFT_OUT} more are left out (see them with --json)`);
   }
-  if (gap !== null) {
-    lines.push(
-      `  gap       events between ${time(gap.from)} and ${time(gap.to)} are past Stripe's retention; a resync follows by itself`,
-    );
-  }
+  if (gap !== null) lines.push(`  gap       ${gapText(gap)}`);
   if (report.trouble !== null) lines.push(`  trouble   ${report.trouble}`);
   return lines.join('\n');
 }

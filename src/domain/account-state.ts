@@ -2,14 +2,23 @@
  * What an account workflow knows, and how each step changes it. All of it survives continue-as-new in one
  * object, so it is bounded in size and holds no payload.
  */
-import { advanceCursor, type Cursor, type Mark } from './cursor.js';
+import { advanceCursor, type Cursor, type Position } from './cursor.js';
 import { initialLag, type LagLimits, type LagState, nextLag } from './lag.js';
-import { type LatenessStats, NO_LATENESS, recordLateness } from './lateness.js';
+import { evidentLateness, type LatenessStats, NO_LATENESS, recordLateness } from './lateness.js';
+import type { LostSeconds } from './pass.js';
+import { RETENTION_SECONDS } from './reanchor.js';
+import type { Trail } from './trail.js';
+import type { Window } from './window.js';
 
-export interface Gap {
-  /** Seconds of Stripe's clock between which events may be gone for good. */
-  readonly from: number;
-  readonly to: number;
+/** Seconds of Stripe's clock whose events may be gone for good, and what became of it. */
+export interface Gap extends LostSeconds {
+  /** When it was noticed, and when the list had been read before that, as far as it is known. */
+  readonly noticedAt?: number | null;
+  readonly lastReadAt?: number | null;
+  /** The backfill that fills the tables again; null until it begins. */
+  readonly backfill?: number | null;
+  /** Whether that one is done. */
+  readonly filled?: boolean;
 }
 
 export interface AccountCounters {
@@ -50,6 +59,10 @@ export interface AccountState {
   /** Where a walk begins while there is no cursor: seconds of Stripe's clock. */
   readonly anchor: number;
   readonly lag: LagState;
+  /** What was read past the cursor, when the list's end was last reached, and how much news there was. */
+  readonly trail?: Trail;
+  readonly lookedAt?: number | null;
+  readonly news?: number;
   /** The API version that payloads are taken in, and that objects are read in. */
   readonly apiVersion: string | null;
   readonly lateness: LatenessStats;
@@ -65,6 +78,9 @@ export interface AccountState {
   readonly backfill: BackfillProgress | null;
   /** Up to which `created` everything was listed again, in seconds of Stripe's clock. */
   readonly rescannedTo: number;
+  /** The same by deep rescans; and from where on events are taken at all. Null where an older version opened it. */
+  readonly deepRescannedTo?: number | null;
+  readonly beganAt?: number | null;
   /** Stripe's seconds of the last rescan, and of the last time that stray claims were freed. */
   readonly rescannedAt: number | null;
   readonly freedAt: number | null;
@@ -74,25 +90,31 @@ export interface AccountState {
 
 /** What one fetch reports. References are handed on by the workflow and are no part of the state. */
 export interface FetchReport {
-  readonly marks: readonly Mark[];
+  readonly trail?: Trail;
+  /** In place of the trail in results of 0.1.0: an event of each second that one walk saw past the cursor. */
+  readonly marks?: readonly Position[];
+  readonly lookedAt?: number | null;
+  readonly news?: number;
   readonly stripeNow: number | null;
   readonly frontier: number | null;
   /** Whether the last walk reached the end of the list. */
   readonly caughtUp: boolean;
   readonly inserted: number;
-  readonly claimed: number;
   readonly malformed: number;
   readonly failedPasses: number;
   readonly requests: number;
   readonly passes: number;
+  /** How late each late event was at most, in seconds. */
   readonly lateness: readonly number[];
+  /** The lateness that the lag is to follow, in seconds; without it, the worst of `lateness`. */
+  readonly lagEvidence?: number;
   /** API version of the newest event that it saw. */
   readonly apiVersion: string | null;
   /** Set where Stripe no longer knew the cursor: where the walk went on from. */
   readonly reanchored: {
     readonly cursor: Cursor | null;
     readonly anchor: number;
-    readonly gap: Gap | null;
+    readonly gap: LostSeconds | null;
   } | null;
   readonly trouble: string | null;
 }
@@ -139,6 +161,8 @@ export function openedState(
     readonly anchor: number;
     readonly lagSeconds: number | null;
     readonly apiVersion: string | null;
+    readonly beganAt?: number | null;
+    readonly deepRescannedTo?: number | null;
   },
   limits: LagLimits,
 ): AccountState {
@@ -150,6 +174,9 @@ export function openedState(
     lag: { ...lag, seconds },
     apiVersion: start.apiVersion,
     lateness: NO_LATENESS,
+    trail: [],
+    lookedAt: null,
+    news: 0,
     frontier: null,
     stripeNow: null,
     caughtUp: false,
@@ -158,6 +185,8 @@ export function openedState(
     gap: null,
     backfill: null,
     rescannedTo: start.cursor?.created ?? start.anchor,
+    deepRescannedTo: start.deepRescannedTo ?? null,
+    beganAt: start.beganAt ?? start.cursor?.created ?? start.anchor,
     rescannedAt: null,
     freedAt: null,
     trouble: null,
@@ -166,18 +195,22 @@ export function openedState(
 
 export function afterFetch(state: AccountState, report: FetchReport, limits: LagLimits): AccountState {
   const from = report.reanchored ?? state;
-  const lag = nextLag(state.lag, report.lateness, report.stripeNow, limits);
+  const observed = report.lagEvidence === undefined ? report.lateness : [report.lagEvidence];
+  const lag = nextLag(state.lag, observed, report.stripeNow, limits);
   return {
     ...state,
-    cursor: advanceCursor(from.cursor, report.marks, report.stripeNow, lag.seconds),
+    ...advanceCursor(from.cursor, report.trail ?? trailOf(report), lag.seconds),
     anchor: from.anchor,
     lag,
+    lookedAt: report.lookedAt ?? null,
+    news: report.news ?? 0,
     apiVersion: state.apiVersion ?? report.apiVersion,
     lateness: recordLateness(state.lateness, report.lateness),
     frontier: maxOf(state.frontier, report.frontier),
-    stripeNow: maxOf(state.stripeNow, report.stripeNow),
+    // The last one, not the highest: a clock that was ahead once must not hold up what is due.
+    stripeNow: report.stripeNow ?? state.stripeNow,
     caughtUp: report.caughtUp,
-    gap: report.reanchored?.gap ?? state.gap,
+    gap: gapAfter(state, report),
     counters: {
       ...state.counters,
       received: state.counters.received + report.inserted,
@@ -192,6 +225,29 @@ export function afterFetch(state: AccountState, report: FetchReport, limits: Lag
   };
 }
 
+/** The trail that the marks of one walk stand for. */
+function trailOf({ marks = [], stripeNow }: FetchReport): Trail {
+  if (stripeNow === null) return [];
+  return marks
+    .toSorted((a, b) => a.created - b.created)
+    .map((mark) => ({ ...mark, events: 1, readAt: stripeNow }));
+}
+
+/** A gap that is not filled yet takes in the next one. */
+function gapAfter(state: AccountState, report: FetchReport): Gap | null {
+  const lost = report.reanchored?.gap;
+  if (!lost) return state.gap;
+  const open = state.gap === null || state.gap.filled ? null : state.gap;
+  return {
+    from: Math.min(lost.from, open?.from ?? lost.from),
+    to: Math.max(lost.to, open?.to ?? lost.to),
+    noticedAt: report.stripeNow,
+    lastReadAt: open?.lastReadAt ?? state.stripeNow,
+    backfill: null,
+    filled: false,
+  };
+}
+
 export function afterRescan(
   state: AccountState,
   window: RescanWindow,
@@ -201,8 +257,11 @@ export function afterRescan(
   return {
     ...state,
     rescannedTo: Math.max(state.rescannedTo, window.to),
+    deepRescannedTo: window.deep
+      ? maxOf(state.deepRescannedTo ?? null, window.to)
+      : (state.deepRescannedTo ?? null),
     leaks: state.leaks + report.leaked,
-    lag: nextLag(state.lag, report.leaks, report.stripeNow, limits),
+    lag: nextLag(state.lag, report.leaks.map(leakEvidence), report.stripeNow, limits),
     lateness: recordLateness(state.lateness, report.leaks),
     counters: {
       ...state.counters,
@@ -216,10 +275,24 @@ export function afterOutcomes(state: AccountState, tally: OutcomeTally): Account
   return { ...state, counters: { ...state.counters, ...addOutcomes(state.counters, tally) } };
 }
 
-/** Notes a new backfill, numbered after the last one. */
-export function beginBackfill(state: AccountState, reason: string): AccountState {
+/** Nobody had looked since the cursor passed, so a leak's delay is a bound and no measure: the lag just covers it. */
+function leakEvidence(seconds: number): number {
+  return evidentLateness({ atLeast: 0, atMost: seconds });
+}
+
+/**
+ * Notes a new backfill, numbered after the last one.
+ *
+ * @param isWhole whether it lists all that the account is to hold, and so fills a gap
+ */
+export function beginBackfill(state: AccountState, reason: string, isWhole = false): AccountState {
   const number = (state.backfill?.number ?? 0) + 1;
-  return { ...state, backfill: { number, state: 'running', reason, types: [] } };
+  const fills = isWhole && state.gap !== null && !state.gap.filled;
+  return {
+    ...state,
+    backfill: { number, state: 'running', reason, types: [] },
+    gap: fills ? { ...state.gap, backfill: number } : state.gap,
+  };
 }
 
 /** Takes in what a backfill reports of some of its types. A report of an earlier backfill is ignored. */
@@ -231,33 +304,55 @@ export function afterBackfillReport(
   if (backfill === null || backfill.number !== report.number) return state;
   const known = new Map(backfill.types.map((type) => [type.object, type]));
   for (const type of report.types) known.set(type.object, type);
+  const fillsGap = report.state === 'done' && state.gap?.backfill === report.number;
   return {
     ...state,
+    gap: fillsGap ? { ...state.gap, filled: true } : state.gap,
     backfill: { ...backfill, state: report.state ?? backfill.state, types: [...known.values()] },
   };
 }
 
-/** Whether a rhythm of `everySeconds` is due at Stripe's second `now`. */
+/** Whether a rhythm of `everySeconds` is due at Stripe's second `now`, which may also have gone back. */
 export function isDue(last: number | null, now: number | null, everySeconds: number): boolean {
-  return last !== null && now !== null && now - last >= everySeconds;
+  return last !== null && now !== null && (now - last >= everySeconds || now < last);
 }
 
-/** A window of `created`, both ends included, in seconds of Stripe's clock. */
-export interface RescanWindow {
-  readonly from: number;
-  readonly to: number;
+export interface RescanWindow extends Window {
+  /** Whether it is a deep one, over everything since the last deep one. */
+  readonly deep?: boolean;
 }
 
 /**
  * The window of the next rescan: what the cursor has passed since the last one that succeeded, and
- * `windowSeconds` before it, so that no pause and no outage leaves a hole. While the loop catches up, a pass may
- * end in the middle of the cursor's second, so that one is left out. Null while the cursor has passed nothing.
+ * `windowSeconds` before it, so that no pause and no outage leaves a hole. Null while the cursor has passed nothing.
  */
 export function rescanWindow(state: AccountState, windowSeconds: number): RescanWindow | null {
-  if (state.cursor === null) return null;
-  const to = state.caughtUp ? state.cursor.created : state.cursor.created - 1;
-  const from = Math.max(0, Math.min(state.rescannedTo, to) - windowSeconds);
-  return from > to ? null : { from, to };
+  const to = newestToRescan(state);
+  return to === null ? null : windowOf(state, Math.min(state.rescannedTo, to) - windowSeconds, to, false);
+}
+
+/**
+ * The window of the next deep rescan, or null while none is due: back to where the one before the last ended, so
+ * that each event is listed twice more, and found whenever it surfaces within `everySeconds`.
+ */
+export function deepRescanWindow(state: AccountState, everySeconds: number): RescanWindow | null {
+  const to = newestToRescan(state);
+  const last = state.deepRescannedTo ?? state.beganAt ?? null;
+  if (to === null || last === null || to - last < everySeconds) return null;
+  return windowOf(state, last - everySeconds, to, true);
+}
+
+/** While the loop catches up, a pass may end in the middle of the cursor's second, so that one is left out. */
+function newestToRescan({ cursor, caughtUp }: AccountState): number | null {
+  if (cursor === null) return null;
+  return caughtUp ? cursor.created : cursor.created - 1;
+}
+
+/** Nothing before the account's beginning (the first backfill brought it), nor what Stripe no longer keeps. */
+function windowOf(state: AccountState, back: number, to: number, deep: boolean): RescanWindow | null {
+  const kept = (state.stripeNow ?? to) - RETENTION_SECONDS;
+  const from = Math.max(0, state.beganAt ?? 0, kept, back);
+  return from > to ? null : { from, to, deep };
 }
 
 /**

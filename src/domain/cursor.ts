@@ -3,76 +3,47 @@
  *
  * All times are whole seconds of Stripe's clock: an event's `created`, and the `Date` header of a response.
  */
+import type { Trail } from './trail.js';
 
-/** The newest event behind which the list is taken to be complete. `ending_before` starts from its id. */
-export interface Cursor {
+/** An event as a place in the list. */
+export interface Position {
   readonly id: string;
   readonly created: number;
 }
 
-/** A position that a walk saw: the event listed newest among those of its second. */
-export type Mark = Cursor;
+/** The newest event behind which the list is taken to be complete. `ending_before` starts from its id. */
+export type Cursor = Position;
 
 /**
  * The first second that is not settled yet. An event created at the end of second `s` may surface up to
  * `lagSeconds` later and still be in time, so `s` is settled once `s + 1 + lagSeconds` has passed on Stripe's
  * clock. `Date` is floored to the second, so comparing whole seconds errs on the late side.
+ *
+ * @param readAt the earliest second of Stripe's clock in which the list may have been read
  */
-export function firstUnsettledSecond(stripeNow: number, lagSeconds: number): number {
-  return Math.floor(stripeNow - lagSeconds);
+export function firstUnsettledSecond(readAt: number, lagSeconds: number): number {
+  return Math.floor(readAt - lagSeconds);
 }
 
 /**
- * Moves the cursor to the newest settled mark, or leaves it where it is. It never goes back and never enters
- * a second that is not settled. A mark in the cursor's own second is a step forward, because a walk lists
- * only what lies past the cursor.
+ * Moves the cursor over the stretches that were read when they had settled, up to the first that was not, or
+ * leaves it where it is. It never goes back and never enters a second that is not settled.
  *
- * @param marks positions seen by walks that began at `cursor`, in any order
- * @param stripeNow Stripe's clock before the first page was listed, or null where it is unknown (no move)
+ * @param trail what lies past `cursor`, oldest first
+ * @returns the cursor, and the trail that is left past it
  */
 export function advanceCursor(
   cursor: Cursor | null,
-  marks: readonly Mark[],
-  stripeNow: number | null,
+  trail: Trail,
   lagSeconds: number,
-): Cursor | null {
-  if (stripeNow === null) return cursor;
-  const unsettled = firstUnsettledSecond(stripeNow, lagSeconds);
-  let newest = cursor;
-  for (const mark of marks) {
-    if (mark.created >= unsettled) continue;
-    if (newest === null || mark.created > newest.created) newest = mark;
-    else if (newest === cursor && mark.created === newest.created) newest = mark;
+): { readonly cursor: Cursor | null; readonly trail: Trail } {
+  let passed = 0;
+  let moved = cursor;
+  for (const { id, created, readAt } of trail) {
+    if (created >= firstUnsettledSecond(readAt, lagSeconds)) break;
+    if (moved !== null && created < moved.created) break;
+    moved = { id, created };
+    passed += 1;
   }
-  return newest;
-}
-
-/**
- * One mark per distinct second of a walk.
- *
- * @param newestFirst the walk's events in the list's own order, newest first
- */
-export function marksOf(newestFirst: readonly Mark[]): Mark[] {
-  const marks: Mark[] = [];
-  for (const { id, created } of newestFirst) {
-    if (marks.at(-1)?.created !== created) marks.push({ id, created });
-  }
-  return marks;
-}
-
-/**
- * Leaves out the marks that no cursor can need: those in seconds that even the smallest lag holds unsettled,
- * and all but the newest of those that even the largest lag holds settled. So what a walk of any length
- * reports stays below `maxLagSeconds + 1` marks.
- */
-export function usefulMarks(
-  marks: readonly Mark[],
-  stripeNow: number,
-  lag: { readonly floorSeconds: number; readonly maxSeconds: number },
-): Mark[] {
-  const unsettled = firstUnsettledSecond(stripeNow, lag.floorSeconds);
-  const surelySettled = firstUnsettledSecond(stripeNow, lag.maxSeconds);
-  const kept = marks.filter((mark) => mark.created < unsettled && mark.created >= surelySettled);
-  const newestSettled = advanceCursor(null, marks, stripeNow, lag.maxSeconds);
-  return newestSettled === null ? kept : [...kept, newestSettled];
+  return { cursor: moved, trail: passed === 0 ? trail : trail.slice(passed) };
 }

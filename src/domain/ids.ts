@@ -11,3 +11,7 @@ export function entityWorkflowId(account: string, object: string, objectId: stri
 export function backfillWorkflowId(account: string, number: number): string {
   return `${account}/backfill/${number}`;
 }
+
+export function rescanWorkflowId(account: string, deep: boolean): string {
+  return `${account}/rescan/${deep ? 'deep' : 'rolling'}`;
+}

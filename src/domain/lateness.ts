@@ -1,7 +1,8 @@
 /**
  * How late Stripe's events list is, as measured. Bounded in size, since it lives in workflow state.
- * Lateness is in whole seconds of Stripe's clock, from an event's `created` to the moment it was first seen.
+ * Lateness is in whole seconds of Stripe's clock, counted from an event's `created`.
  */
+import { SAFETY_FACTOR } from './lag.js';
 
 /** Upper bounds, in seconds, of the histogram's buckets; one more bucket holds what is later still. */
 export const LATENESS_BUCKETS = [1, 2, 3, 5, 8, 13, 21, 34, 60, 120, 300] as const;
@@ -35,21 +36,54 @@ export function recordLateness(stats: LatenessStats, observed: readonly number[]
   };
 }
 
+/** Between what bounds an event's lateness lies: it was looked for in vain, and then it was there. */
+export interface Lateness {
+  readonly atLeast: number;
+  readonly atMost: number;
+}
+
+export interface FirstListed {
+  readonly created: number;
+  /** When its place in the list was last read without it; null where nobody had looked. */
+  readonly lookedAt: number | null;
+  /** Whether a webhook had told of it before the list did. */
+  readonly knownBefore: boolean;
+}
+
+/** An observation is of use while it is no wider than this, in seconds, or than what it proves. */
+const WIDEST = 60;
+
 /**
- * The lateness of events that surfaced behind events of an earlier pass, in seconds.
+ * The lateness of the events that a read listed late: behind an event that an earlier pass saw, or after a webhook
+ * had told of them and the list had been read without them. What surfaced while nobody looked (a pause, an outage)
+ * cannot be told from what was on time, so it is left out.
  *
- * @param firstSeen the events that this pass saw first
+ * @param firstListed the events that this read listed for the first time
  * @param frontier the newest `created` that earlier passes saw, or null before the first; an event in the
  *   frontier's own second is in time, since that second may still have been filling up
- * @param stripeNow Stripe's clock when the pass saw them
+ * @param seenAt Stripe's clock when the read was over, in seconds
  */
 export function latenessOf(
-  firstSeen: readonly { readonly created: number }[],
+  firstListed: readonly FirstListed[],
   frontier: number | null,
-  stripeNow: number | null,
-): number[] {
-  if (frontier === null || stripeNow === null) return [];
-  return firstSeen
-    .filter((event) => event.created < frontier)
-    .map((event) => Math.max(0, Math.ceil(stripeNow - event.created)));
+  seenAt: number,
+): Lateness[] {
+  const late: Lateness[] = [];
+  for (const { created, lookedAt, knownBefore } of firstListed) {
+    if (lookedAt === null) continue;
+    const isBehind = frontier !== null && created < frontier;
+    if (!isBehind && !(knownBefore && lookedAt > created)) continue;
+    const atLeast = Math.max(0, lookedAt - created - 1);
+    const atMost = Math.max(atLeast, Math.ceil(seenAt - created));
+    if (atMost - atLeast <= Math.max(WIDEST, atLeast)) late.push({ atLeast, atMost });
+  }
+  return late;
+}
+
+/**
+ * The lateness that the lag is to follow, in seconds: a lag of `SAFETY_FACTOR` times this covers what may be, and
+ * leaves a margin over what is proven.
+ */
+export function evidentLateness({ atLeast, atMost }: Lateness): number {
+  return Math.max(atLeast, atMost / SAFETY_FACTOR);
 }

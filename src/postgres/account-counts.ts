@@ -31,6 +31,14 @@ export async function countOutcomes(pool: Pool, account: string): Promise<Outcom
   };
 }
 
+const COUNT_LEAKS = `select count(*) as leaks from stripe_sync.events where account = $1 and source = 'rescan'`;
+
+/** How many events in the ledger surfaced behind the cursor. */
+export async function countLeaks(pool: Pool, account: string): Promise<number> {
+  const { rows } = await pool.query<{ leaks: string | number }>(COUNT_LEAKS, [account]);
+  return Number(rows[0]?.leaks ?? 0);
+}
+
 const READS_USED = `
 select coalesce(sum(reads), 0) as reads from stripe_sync.reads
 where account = $1 and hour > now() - interval '30 days'`;

@@ -10,11 +10,16 @@ export interface AccountRow {
   readonly apiVersion: string | null;
   /** Whether a backfill of the account was ever finished. */
   readonly backfilled: boolean;
+  /** Events are taken from here on, in seconds of Stripe's clock; null where an older version opened it. */
+  readonly beganAt: number | null;
+  /** Up to which `created` the last deep rescan has listed everything again; null where there was none. */
+  readonly deepRescannedTo: number | null;
 }
 
 const READ_ACCOUNT = `
 select cursor_id, extract(epoch from cursor_created)::bigint as cursor_created, lag_seconds, api_version,
-  backfilled_at is not null as backfilled
+  backfilled_at is not null as backfilled, extract(epoch from began_at)::bigint as began_at,
+  extract(epoch from deep_rescanned_to)::bigint as deep_rescanned_to
 from stripe_sync.accounts
 where account = $1`;
 
@@ -26,6 +31,8 @@ export async function readAccount(pool: Pool, account: string): Promise<AccountR
     lag_seconds: number | null;
     api_version: string | null;
     backfilled: boolean;
+    began_at: string | number | null;
+    deep_rescanned_to: string | number | null;
   }>(READ_ACCOUNT, [account]);
   const row = rows[0];
   if (row === undefined || row.cursor_created === null) return null;
@@ -36,15 +43,17 @@ export async function readAccount(pool: Pool, account: string): Promise<AccountR
     lagSeconds: row.lag_seconds,
     apiVersion: row.api_version,
     backfilled: row.backfilled,
+    beganAt: row.began_at === null ? null : Number(row.began_at),
+    deepRescannedTo: row.deep_rescanned_to === null ? null : Number(row.deep_rescanned_to),
   };
 }
 
 const OPEN_ACCOUNT = `
-insert into stripe_sync.accounts (account, cursor_id, cursor_created, api_version)
-values ($1, $2, to_timestamp($3), $4)
+insert into stripe_sync.accounts (account, cursor_id, cursor_created, api_version, began_at)
+values ($1, $2, to_timestamp($3), $4, to_timestamp($5))
 on conflict (account) do update set
   cursor_id = excluded.cursor_id, cursor_created = excluded.cursor_created,
-  api_version = excluded.api_version, updated_at = now()`;
+  api_version = excluded.api_version, began_at = excluded.began_at, deep_rescanned_to = null, updated_at = now()`;
 
 /** Notes where an account begins. */
 export async function writeAccount(
@@ -53,7 +62,22 @@ export async function writeAccount(
   start: Pick<AccountRow, 'cursor' | 'anchor' | 'apiVersion'>,
 ): Promise<void> {
   const { cursor, anchor, apiVersion } = start;
-  await pool.query(OPEN_ACCOUNT, [account, cursor?.id ?? null, cursor?.created ?? anchor, apiVersion]);
+  await pool.query(OPEN_ACCOUNT, [
+    account,
+    cursor?.id ?? null,
+    cursor?.created ?? anchor,
+    apiVersion,
+    anchor,
+  ]);
+}
+
+const NOTE_DEEP_RESCAN = `
+update stripe_sync.accounts set deep_rescanned_to = greatest(deep_rescanned_to, to_timestamp($2))
+where account = $1`;
+
+/** Notes up to which second a deep rescan has listed everything again, so that it outlives the workflow. */
+export async function noteDeepRescan(pool: Pool, account: string, to: number): Promise<void> {
+  await pool.query(NOTE_DEEP_RESCAN, [account, to]);
 }
 
 const MARK_BACKFILLED = `update stripe_sync.accounts set backfilled_at = now() where account = $1`;

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import type { Cursor } from '../domain/cursor.js';
+import type { Position } from '../domain/cursor.js';
 
 export type EventSource = 'poll' | 'webhook' | 'rescan';
 
@@ -14,11 +14,14 @@ export interface InsertEvents {
   readonly objects: readonly string[];
   /** Objects whose key is made of several fields, with those fields in order. */
   readonly keyFields: Readonly<Record<string, readonly string[]>>;
+  /** Per event id, when its place in the list was last read without it; Stripe's clock in seconds. */
+  readonly lookedAt?: Readonly<Record<string, number>>;
 }
 
 /**
  * Puts a page of events into the inbox, unclaimed, and returns those that were not there yet. An event that
- * is there already stays as it is, whoever saw it first.
+ * is there already stays as it is, whoever saw it first; where a webhook did, it is noted when the list first
+ * showed it, and the event is returned as well.
  *
  * PostgreSQL parses the page's own text, so that nothing is lost on the way through JavaScript's numbers.
  * What can never be applied gets its outcome and the reason at once. Entries that are no events (no id, no
@@ -51,33 +54,62 @@ with listed as (
       when jsonb_typeof(o->'id') is distinct from 'string' then 'the object in the event has no id'
     end as reason
   from listed
+), inserted as (
+  insert into stripe_sync.events
+    (account, id, type, created, object, object_id, api_version, event, source, seen_at, listed_at, looked_at,
+     outcome, error, applied_at)
+  select $1, e->>'id', coalesce(e->>'type', ''), to_timestamp((e->>'created')::bigint), object, object_id,
+    e->>'api_version', e, $3, to_timestamp($4),
+    case when $3 <> 'webhook' then to_timestamp($4) end, to_timestamp(($7::jsonb->>(e->>'id'))::bigint),
+    case when reason is not null then 'ignored' end, reason,
+    case when reason is not null then clock_timestamp() end
+  from routed
+  order by e->>'id'
+  on conflict (account, id) do nothing
+  returning id, created, outcome
+), listed_now as (
+  update stripe_sync.events e
+  set listed_at = to_timestamp($4), looked_at = to_timestamp(($7::jsonb->>e.id)::bigint)
+  from routed
+  where $3 <> 'webhook' and e.account = $1 and e.id = routed.e->>'id'
+    and e.source = 'webhook' and e.listed_at is null
+  returning e.id, e.created, e.outcome
 )
-insert into stripe_sync.events
-  (account, id, type, created, object, object_id, api_version, event, source, seen_at,
-   outcome, error, applied_at)
-select $1, e->>'id', coalesce(e->>'type', ''), to_timestamp((e->>'created')::bigint), object, object_id,
-  e->>'api_version', e, $3, to_timestamp($4),
-  case when reason is not null then 'ignored' end, reason,
-  case when reason is not null then clock_timestamp() end
-from routed
-order by e->>'id'
-on conflict (account, id) do nothing
-returning id, extract(epoch from created)::bigint as created, outcome`;
+select id, extract(epoch from created)::bigint as created, outcome, false as known_before from inserted
+union all
+select id, extract(epoch from created)::bigint, outcome, true from listed_now`;
 
 export interface InsertedEvents {
   /** Events that were not in the inbox yet. */
-  readonly inserted: readonly Cursor[];
+  readonly inserted: readonly Position[];
+  /** Events that a webhook had put there, and the list shows now for the first time. */
+  readonly knownBefore: readonly Position[];
   /** How many of them can never be applied. */
   readonly ignored: number;
 }
 
 export async function insertEvents(pool: Pool, input: InsertEvents): Promise<InsertedEvents> {
-  const { rows } = await pool.query<{ id: string; created: string | number; outcome: string | null }>(
-    INSERT_EVENTS,
-    [input.account, input.page, input.source, input.seenAt, input.objects, JSON.stringify(input.keyFields)],
-  );
+  const { rows } = await pool.query<{
+    id: string;
+    created: string | number;
+    outcome: string | null;
+    known_before: boolean;
+  }>(INSERT_EVENTS, [
+    input.account,
+    input.page,
+    input.source,
+    input.seenAt,
+    input.objects,
+    JSON.stringify(input.keyFields),
+    JSON.stringify(input.lookedAt ?? {}),
+  ]);
+  const positions = (knownBefore: boolean) =>
+    rows
+      .filter((row) => row.known_before === knownBefore)
+      .map((row) => ({ id: row.id, created: Number(row.created) }));
   return {
-    inserted: rows.map((row) => ({ id: row.id, created: Number(row.created) })),
-    ignored: rows.filter((row) => row.outcome === 'ignored').length,
+    inserted: positions(false),
+    knownBefore: positions(true),
+    ignored: rows.filter((row) => row.outcome === 'ignored' && !row.known_before).length,
   };
 }

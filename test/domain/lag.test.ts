@@ -8,7 +8,6 @@ import {
   STEP_DOWN_SECONDS,
   targetLag,
 } from '../../src/domain/lag.js';
-import { LATENESS_BUCKETS, latenessOf, NO_LATENESS, recordLateness } from '../../src/domain/lateness.js';
 
 const LIMITS = { floorSeconds: 5, maxSeconds: 300 };
 
@@ -50,20 +49,28 @@ describe('the lag', () => {
     expect(widened - lag.seconds).toBeGreaterThan(0);
     expect(widened - lag.seconds).toBeLessThanOrEqual(3);
   });
-});
 
-describe('lateness', () => {
-  it('counts only what surfaced behind an earlier pass', () => {
-    const events = [{ created: 90 }, { created: 100 }, { created: 101 }];
-    expect(latenessOf(events, 100, 105)).toEqual([15]);
-    expect(latenessOf(events, null, 105)).toEqual([]);
+  it('comes all the way back to its floor, a second a minute, and no faster', () => {
+    let lag = nextLag(initialLag(LIMITS), [30], 0, LIMITS);
+    const widened = lag.seconds;
+    let last = lag.seconds;
+    let steps = 0;
+    let now = 0;
+    for (; lag.seconds > LIMITS.floorSeconds && now < 20_000; now += 7) {
+      lag = nextLag(lag, [], now, LIMITS);
+      expect(last - lag.seconds).toBeLessThanOrEqual(1);
+      if (last !== lag.seconds) steps += 1;
+      last = lag.seconds;
+    }
+    expect(lag.seconds).toBe(LIMITS.floorSeconds);
+    expect(steps).toBe(widened - LIMITS.floorSeconds);
+    expect(now).toBeGreaterThanOrEqual(SLICE_SECONDS * (SLICES - 1) + steps * STEP_DOWN_SECONDS);
+    expect(now).toBeLessThanOrEqual(SLICE_SECONDS * SLICES + (steps + 1) * (STEP_DOWN_SECONDS + 7));
   });
 
-  it('keeps a histogram of fixed size, with one bucket for what is later than all bounds', () => {
-    const stats = recordLateness(NO_LATENESS, [1, 2, 2, 10_000]);
-    expect(stats).toMatchObject({ count: 4, maxSeconds: 10_000 });
-    expect(stats.histogram).toHaveLength(LATENESS_BUCKETS.length + 1);
-    expect(stats.histogram.at(-1)).toBe(1);
-    expect(stats.histogram.reduce((a, b) => a + b, 0)).toBe(4);
+  it('that somebody set as floor and cap is never left', () => {
+    const limits = { floorSeconds: 30, maxSeconds: 45 };
+    expect(nextLag(initialLag(limits), [], 10, limits).seconds).toBe(30);
+    expect(nextLag(initialLag(limits), [500], 10, limits).seconds).toBe(45);
   });
 });
