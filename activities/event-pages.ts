@@ -35,6 +35,35 @@ export interface EventPage {
   readonly apiVersion: string | null;
 }
 
+/** One page as Stripe lists it; nothing is inserted. */
+export async function askForEvents(
+  deps: ActivityDeps,
+  input: { readonly account: string; readonly request: ListRequest; readonly signal: AbortSignal },
+): Promise<Omit<EventPage, 'inserted' | 'firstListed'> & { readonly answer: Answer }> {
+  const response = await deps.stripe(input.account).get(`/v1/events?${queryOf(input.request)}`, {
+    signal: input.signal,
+  });
+  const { entries, hasMore } = readList(response);
+  const events = entries.filter(isEvent);
+  const listed = events.map(({ id, created }) => ({ id, created }));
+  const newest = listed.length === 0 ? null : Math.max(...listed.map(({ created }) => created));
+  if (entries.length > events.length) {
+    deps.log.warn(
+      { account: input.account, requestId: response.requestId, entries: entries.length - events.length },
+      'Stripe listed entries that are no events; they are counted and left out',
+    );
+  }
+  return {
+    answer: { response, events },
+    listed,
+    hasMore,
+    malformed: entries.length - events.length,
+    seenAt: response.date ?? newest ?? Math.floor(Date.now() / 1000),
+    readAt: latest(newest, response.date === null ? null : response.date - response.durationMs / 1000),
+    apiVersion: events[0]?.api_version ?? null,
+  };
+}
+
 /** Lists one page of events and inserts it. */
 export async function listEvents(
   deps: ActivityDeps,
@@ -47,43 +76,27 @@ export async function listEvents(
     readonly lookedAt: (created: number) => number | null;
   },
 ): Promise<EventPage> {
-  const response = await deps.stripe(input.account).get(`/v1/events?${queryOf(input.request)}`, {
-    signal: input.signal,
-  });
-  const { entries, hasMore } = readList(response);
-  const events = entries.filter(isEvent);
-  const listed = events.map(({ id, created }) => ({ id, created }));
-  const newest = listed.length === 0 ? null : Math.max(...listed.map(({ created }) => created));
-  const seenAt = response.date ?? newest ?? Math.floor(Date.now() / 1000);
-  if (entries.length > events.length) {
-    deps.log.warn(
-      { account: input.account, requestId: response.requestId, entries: entries.length - events.length },
-      'Stripe listed entries that are no events; they are counted and left out',
-    );
-  }
-  const insert = { account: input.account, source: input.source, seenAt, lookedAt: input.lookedAt };
-  const { inserted, knownBefore, ignored } = await insertPage(deps, insert, response, events);
+  const { answer, ...page } = await askForEvents(deps, input);
+  const { account, source, lookedAt } = input;
+  const insert = { account, source, lookedAt, seenAt: page.seenAt };
+  const { inserted, knownBefore, ignored } = await insertPage(deps, insert, answer);
   if (ignored > 0) {
     deps.log.info(
-      { account: input.account, requestId: response.requestId, events: ignored },
+      { account, requestId: answer.response.requestId, events: ignored },
       'events that can never be applied are in the ledger with the reason',
     );
   }
   const first = (known: boolean) => (event: Position) => ({
     ...event,
-    lookedAt: input.lookedAt(event.created),
+    lookedAt: lookedAt(event.created),
     knownBefore: known,
   });
-  return {
-    listed,
-    hasMore,
-    inserted,
-    firstListed: [...inserted.map(first(false)), ...knownBefore.map(first(true))],
-    malformed: entries.length - events.length,
-    seenAt,
-    readAt: latest(newest, response.date === null ? null : response.date - response.durationMs / 1000),
-    apiVersion: events[0]?.api_version ?? null,
-  };
+  return { ...page, inserted, firstListed: [...inserted.map(first(false)), ...knownBefore.map(first(true))] };
+}
+
+interface Answer {
+  readonly response: StripeResponse;
+  readonly events: readonly ListedEvent[];
 }
 
 function latest(newest: number | null, readAt: number | null): number | null {
@@ -136,8 +149,7 @@ async function insertPage(
     readonly seenAt: number;
     readonly lookedAt: (created: number) => number | null;
   },
-  response: StripeResponse,
-  events: readonly ListedEvent[],
+  { response, events }: Answer,
 ): Promise<InsertedEvents> {
   const looks = events.flatMap(({ id, created }) => {
     const at = input.lookedAt(created);

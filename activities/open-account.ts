@@ -3,7 +3,7 @@ import { readAccount, writeAccount } from '../src/postgres/account-row.js';
 import { recordReads } from '../src/postgres/record-reads.js';
 import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
-import { listEvents } from './event-pages.js';
+import { askForEvents } from './event-pages.js';
 
 export interface OpenInput {
   readonly account: string;
@@ -44,12 +44,10 @@ export function openAccount(deps: ActivityDeps) {
       if (left !== null) return left;
 
       const list = (to: number | null) =>
-        listEvents(deps, {
+        askForEvents(deps, {
           account: input.account,
           request: { kind: 'window', from: null, to, below: null, limit: 1 },
-          source: 'poll',
           signal,
-          lookedAt: () => null,
         });
       const newest = await list(null);
       const now = newest.readAt ?? newest.seenAt - DOUBT_SECONDS;

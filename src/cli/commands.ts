@@ -50,6 +50,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./status.js')).configureStatus,
   },
   {
+    name: 'lateness',
+    usage: '[options] <alias>',
+    description: "how late Stripe's events list was, and how much lag is enough",
+    load: async () => (await import('./lateness.js')).configureLateness,
+  },
+  {
     name: 'pause',
     usage: '<alias>',
     description: 'stops polling until resume',
