@@ -4,8 +4,10 @@ import type { FetchInput } from '../../activities/fetch-events.js';
 import type { FetchReport } from '../../src/domain/account-state.js';
 import { advanceCursor, type Cursor } from '../../src/domain/cursor.js';
 import { StripeFailure } from '../../src/domain/failures.js';
+import { insertEvents } from '../../src/postgres/insert-events.js';
 import { takeFence } from '../../src/postgres/take-fence.js';
-import { type ActivityRoom, createActivityRoom } from '../support/activity-room.js';
+import { compositeKeys, storedObjects } from '../../src/stripe/stored-objects.js';
+import { type ActivityRoom, createActivityRoom, eventOf, hangingRequest } from '../support/activity-room.js';
 import type { TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
 
@@ -152,6 +154,168 @@ describe('a fetch', () => {
     const { references, report } = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 10 }));
     expect(references).toHaveLength(1);
     expect(report.passes).toBeGreaterThan(1);
+  });
+});
+
+describe('a long walk', () => {
+  it('goes on after a crash from the page that it had come to, and loses nothing of what it knew', async () => {
+    const hanging = hangingRequest();
+    let left = 4;
+    const paths: string[] = [];
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        paths.push(path);
+        left -= 1;
+        // The worker is gone in the middle of a request; nobody hears of it.
+        return left === 0 ? hanging.request() : get(path);
+      },
+    });
+    const cursor = firstEvent(room, 2_000);
+    for (let ago = 1_000; ago > 200; ago -= 1) customers(room, 1, ago);
+    const lost = room.begin('fetchEvents', asked(room, { cursor, caughtUp: false }), { activityId: 'one' });
+    while (left > 0) await sleep(10);
+    const heartbeatDetails = lost.heartbeats.at(-1);
+    const before = paths.length;
+    const next = await room.run('fetchEvents', asked(room, { cursor, caughtUp: false }), {
+      activityId: 'one',
+      attempt: 2,
+      heartbeatDetails,
+    });
+    expect(paths[before]).toBe(paths[before - 1]);
+    expect(paths.slice(before)).toHaveLength(5);
+    expect(next.report).toMatchObject({ inserted: 800, caughtUp: true });
+    expect(idsOf(next.references)).toEqual(idsOf(room.simulator.events().slice(1)));
+    expect(movedBy(next.report, cursor).cursor?.id).toBe(next.references.at(-1)?.id);
+    expect(JSON.stringify(heartbeatDetails).length).toBeLessThan(2_000);
+    hanging.end();
+    await expect(lost.result).rejects.toThrow();
+  });
+
+  it('tells of a gap although it crashes right after it was noticed', async () => {
+    const hanging = hangingRequest();
+    let isLost = false;
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        if (!path.includes('created[gte]')) return get(path);
+        if (isLost) return get(path);
+        isLost = true;
+        return hanging.request();
+      },
+    });
+    const cursor = firstEvent(room, 10);
+    room.simulator.advanceClock(31 * DAY);
+    const lost = room.begin('fetchEvents', asked(room, { cursor }), { activityId: 'one' });
+    while (!isLost) await sleep(10);
+    const heartbeatDetails = lost.heartbeats.at(-1);
+    const { report } = await room.run('fetchEvents', asked(room, { cursor }), {
+      activityId: 'one',
+      attempt: 2,
+      heartbeatDetails,
+    });
+    expect(report.reanchored?.gap?.from).toBe(cursor.created - 5);
+    hanging.end();
+    await expect(lost.result).rejects.toThrow();
+  });
+});
+
+describe('the pace of fetches that follow one another at once', () => {
+  it('is that of the poll interval, so that steady traffic costs no more than the interval says', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    const before = room.simulator.stats().requests.events;
+    const began = performance.now();
+    let last = following((await room.run('fetchEvents', asked(room, { cursor, pollSeconds: 0.5 }))).report);
+    for (let fetch = 0; fetch < 4; fetch += 1) {
+      customers(room, 1, 0);
+      const { report } = await room.run(
+        'fetchEvents',
+        asked(room, { cursor, ...last, pollSeconds: 0.5, waitSeconds: 10 }),
+      );
+      expect(report.inserted).toBe(1);
+      last = following(report);
+    }
+    const intervals = (performance.now() - began) / 500;
+    expect(room.simulator.stats().requests.events - before).toBeLessThanOrEqual(intervals + 1);
+  });
+
+  it('is not held to where more waits in the inbox than there was room for', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 30, 60);
+    const began = performance.now();
+    const found = [];
+    for (let fetch = 0; fetch < 3; fetch += 1) {
+      const over = { cursor, room: 10, pollSeconds: 60, waitSeconds: 60 };
+      found.push(...(await room.run('fetchEvents', asked(room, over))).references);
+    }
+    expect(idsOf(found)).toEqual(idsOf(room.simulator.events().slice(1)));
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
+  it('is not held to while a backlog is walked', async () => {
+    const room = await createActivityRoom(database);
+    let state: Partial<FetchInput> = { cursor: firstEvent(room, 2_000), caughtUp: false };
+    for (let ago = 1_500; ago > 1_000; ago -= 1) customers(room, 1, ago);
+    const began = performance.now();
+    for (let fetches = 0; fetches < 6; fetches += 1) {
+      const { report } = await room.run(
+        'fetchEvents',
+        asked(room, { ...state, pollSeconds: 60, pageCap: 1 }),
+      );
+      state = { ...following(report), ...movedBy(report, state.cursor ?? null), caughtUp: false };
+    }
+    expect((await room.ledger()).length).toBe(500);
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+});
+
+describe('an event that a webhook told of first', () => {
+  it('is handed on once, and measured when the list shows it', async () => {
+    const room = await createActivityRoom(database);
+    const cursor = firstEvent(room, 100);
+    customers(room, 1, 9, { visibleAfterSeconds: 1.5 });
+    const event = room.simulator.events().at(-1);
+    await insertEvents(database.pool, {
+      account: room.account,
+      page: JSON.stringify({
+        data: [
+          eventOf(event?.id ?? '', 'customer.created', event?.created ?? 0, {
+            object: 'customer',
+            id: 'cus_1',
+          }),
+        ],
+      }),
+      source: 'webhook',
+      seenAt: room.now(),
+      objects: storedObjects(),
+      keyFields: compositeKeys(),
+    });
+    const first = await room.run('fetchEvents', asked(room, { cursor }));
+    expect(idsOf(first.references)).toEqual([event?.id]);
+    const { rows: unlisted } = await database.pool.query(
+      'select listed_at from stripe_sync.events where account = $1 and id = $2',
+      [room.account, event?.id],
+    );
+    expect(unlisted).toEqual([{ listed_at: null }]);
+    await sleep(2_000);
+    // Nothing newer was seen in the list: only the webhook tells that it was late.
+    const second = await room.run('fetchEvents', asked(room, { cursor, ...following(first.report) }));
+    expect(second.references).toEqual([]);
+    expect(second.report).toMatchObject({ inserted: 0 });
+    expect(second.report.lateness).toHaveLength(1);
+    expect(second.report.lateness[0]).toBeGreaterThanOrEqual(10);
+    expect(second.report.lateness[0]).toBeLessThanOrEqual(14);
+    const { rows } = await database.pool.query<{ least: number; most: number; source: string }>(
+      `select extract(epoch from looked_at - created)::int as least, extract(epoch from listed_at - created)::int as most,
+         source
+       from stripe_sync.events where account = $1 and id = $2`,
+      [room.account, event?.id],
+    );
+    expect(rows[0]?.source).toBe('webhook');
+    expect(rows[0]?.least).toBeGreaterThanOrEqual(8);
+    expect(rows[0]?.least).toBeLessThan(rows[0]?.most ?? 0);
+    const third = await room.run('fetchEvents', asked(room, { cursor, ...following(second.report) }));
+    expect(third.report.lateness).toEqual([]);
   });
 });
 

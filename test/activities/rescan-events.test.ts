@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ActivityRoom, createActivityRoom } from '../support/activity-room.js';
+import { type ActivityRoom, createActivityRoom, hangingRequest } from '../support/activity-room.js';
 import type { TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
 
@@ -48,6 +49,57 @@ describe('a rescan', () => {
     const now = room.now();
     for (const ago of [41, 40, 30, 20, 19]) room.simulator.create('customer', {}, { created: now - ago });
     expect((await rescan(room, now - 40, now - 20)).listed).toBe(3);
+  });
+
+  it('goes on after a crash where it had come to, and counts the leaks of before', async () => {
+    const hanging = hangingRequest();
+    let left = 4;
+    const paths: string[] = [];
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        paths.push(path);
+        left -= 1;
+        return left === 0 ? hanging.request() : get(path);
+      },
+    });
+    const now = room.now();
+    for (let ago = 700; ago > 0; ago -= 1) room.simulator.create('customer', {}, { created: now - ago });
+    const input = { account: room.account, from: now - 800, to: now };
+    const lost = room.begin('rescanEvents', input);
+    while (left > 0) await sleep(10);
+    const before = paths.length;
+    const heartbeatDetails = lost.heartbeats.at(-1);
+    const report = await room.run('rescanEvents', input, { attempt: 2, heartbeatDetails });
+    expect(paths[before]).toBe(paths[before - 1]);
+    expect(paths.slice(before)).toHaveLength(4);
+    expect(report).toMatchObject({ listed: 700, leaked: 700 });
+    expect(await room.ledger()).toHaveLength(700);
+    hanging.end();
+    await expect(lost.result).rejects.toThrow();
+  });
+
+  it('that is deep notes how far everything was listed again, for whoever starts the account next', async () => {
+    const room = await createActivityRoom(database);
+    const now = room.now();
+    const open = () => room.run('openAccount', { account: room.account, fresh: false, lagSeconds: 5 });
+    expect(await open()).toMatchObject({ deepRescannedTo: null });
+    await room.run('rescanEvents', { account: room.account, from: now - 50, to: now - 10, deep: true });
+    await room.run('rescanEvents', { account: room.account, from: now - 50, to: now - 30, deep: true });
+    expect(await open()).toMatchObject({ deepRescannedTo: now - 10 });
+    const fresh = { account: room.account, fresh: true, lagSeconds: 5 };
+    expect(await room.run('openAccount', fresh)).toMatchObject({ deepRescannedTo: null });
+  });
+
+  it('says of a leak how late it was at least: longer than the lag had waited', async () => {
+    const room = await createActivityRoom(database);
+    const now = room.now();
+    room.simulator.create('customer', {}, { created: now - 100 });
+    await room.run('rescanEvents', { account: room.account, from: now - 200, to: now, floorSeconds: 5 });
+    const { rows } = await database.pool.query(
+      `select extract(epoch from looked_at - created)::int as least, source from stripe_sync.events where account = $1`,
+      [room.account],
+    );
+    expect(rows).toEqual([{ least: 6, source: 'rescan' }]);
   });
 
   it('does not end with half of its window where Stripe fails in between', async () => {

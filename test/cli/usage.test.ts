@@ -5,7 +5,19 @@ import { createFolder, run } from './cli-process.js';
 const folder = createFolder();
 afterAll(folder.remove);
 
-const COMMANDS = ['dev', 'migrate', 'worker', 'start', 'list', 'status', 'pause', 'resume', 'stop', 'resync'];
+const COMMANDS = [
+  'dev',
+  'migrate',
+  'worker',
+  'start',
+  'list',
+  'status',
+  'lateness',
+  'pause',
+  'resume',
+  'stop',
+  'resync',
+];
 
 describe('wrong usage', () => {
   it.concurrent.each([

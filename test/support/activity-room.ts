@@ -170,6 +170,17 @@ export function eventOf(
   return { id, object: 'event', type, created, api_version: apiVersion, data: { object } };
 }
 
+/** A request that is never answered, as a worker that dies leaves it, until the test is over. */
+export function hangingRequest() {
+  const ends: ((error: Error) => void)[] = [];
+  return {
+    request: () => new Promise<never>((_, reject) => void ends.push(reject)),
+    end: () => {
+      for (const end of ends) end(new Error('the worker died'));
+    },
+  };
+}
+
 /** The pool, with something that happens once, just before the first statement of that pattern is sent. */
 export function interrupted(pool: pg.Pool, pattern: RegExp, happens: () => Promise<void>): pg.Pool {
   let left = 1;

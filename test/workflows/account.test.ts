@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { reportAccount } from '../../src/cli/account-report.js';
+import { statusText } from '../../src/cli/status-text.js';
 import { createSync, eventually, type Sync } from '../support/sync.js';
 
 let sync: Sync | null = null;
@@ -91,7 +93,9 @@ describe('an account', () => {
     await sleep(7_000);
     await it.work();
     await it.start();
-    await it.rested();
+    await eventually(async () =>
+      (await it.status()).backfill?.state === 'done' ? null : 'the backfill runs',
+    );
     await eventually(async () => ((await it.status()).cursor === null ? 'no cursor yet' : null));
     await it.handle().signal('pause');
     await eventually(async () => ((await it.status()).state === 'paused' ? null : 'not paused'));
@@ -105,7 +109,17 @@ describe('an account', () => {
         ? null
         : 'no second backfill';
     });
-    expect((await it.status()).backfill?.reason).toContain('gap');
+    const { backfill, gap, stripeNow } = await it.status();
+    expect(backfill?.reason).toContain('gap');
+    expect(gap).toMatchObject({ backfill: backfill?.number, filled: true });
+    // Since when nobody had read the list, when that was noticed, and what is gone.
+    expect((gap?.noticedAt ?? 0) - (gap?.lastReadAt ?? 0)).toBeGreaterThan(39 * 86_400);
+    expect(Math.abs((gap?.noticedAt ?? 0) - (stripeNow ?? 0))).toBeLessThan(60);
+    expect((gap?.to ?? 0) - (gap?.from ?? 0)).toBeGreaterThan(9 * 86_400);
+    const report = await reportAccount(it.client, it.database.pool, it.account);
+    expect(statusText(report)).toMatch(
+      /gap +events between .* and .* were not read \(noticed .*\): the list had last been read .*30 days only; backfill 2 has filled the tables again/,
+    );
     expect(await emailOf(it, customerId(lost))).toBe('lost@gap.example');
     expect((await it.compared()).differences).toEqual([]);
   });
