@@ -2,9 +2,10 @@ import { StripeFailure } from '../src/domain/failures.js';
 import { afterLostCursor, afterPage, LISTING_START, type ListingPosition } from '../src/domain/listing.js';
 import { readInterval } from '../src/domain/read-interval.js';
 import { recordReads } from '../src/postgres/record-reads.js';
-import { upsertPage } from '../src/postgres/upsert-page.js';
+import { entityKeyOf, type PageResult, type RefusedObject, upsertPage } from '../src/postgres/upsert-page.js';
 import { entityKeyFields, tableOf } from '../src/stripe/catalog.js';
 import type { StripeResponse } from '../src/stripe/client.js';
+import { cutOnPage } from '../src/stripe/embedded-lists.js';
 import { storableJson } from '../src/stripe/storable-json.js';
 import { listingOf } from '../src/stripe/stored-objects.js';
 import { heartbeating } from './activity-context.js';
@@ -28,18 +29,25 @@ export interface BackfillTypeResult {
   readonly rows: number;
   /** Why the type was left out, if it was. */
   readonly skipped: string | null;
-  /** Objects whose rows the clock cannot order against the listing, with the second to read past. */
+  /**
+   * Objects whose rows the clock cannot order against the listing, and those that the listing shows with a cut
+   * list, which are not stored: each with the second to read past.
+   */
   readonly ambiguous: readonly { readonly objectId: string; readonly after: number }[];
+  /** Objects that PostgreSQL cannot hold, in this slice: how many, and the first of them. */
+  readonly refused: { readonly count: number; readonly first: readonly RefusedObject[] };
 }
 
 /** What an attempt leaves to the next one. */
 interface Remembered {
   readonly position: ListingPosition;
   readonly ambiguous: BackfillTypeResult['ambiguous'];
+  readonly refused?: BackfillTypeResult['refused'];
 }
 
-/** Keeps a result small. */
+/** Keeps a result small: a slice ends with the page that brings it here, which holds 100 at most. */
 const MOST_AMBIGUOUS = 200;
+const MOST_REFUSED_NAMED = 10;
 /** What a type that this account or key does not have answers with. */
 const LEAVES_OUT = new Set(['permission', 'invalid', 'gone']);
 
@@ -56,27 +64,36 @@ export function backfillType(deps: ActivityDeps) {
       const left = activity.remembered as Remembered | undefined;
       let position = left?.position ?? input.from ?? LISTING_START;
       const ambiguous = [...(left?.ambiguous ?? [])];
+      let refused = left?.refused ?? { count: 0, first: [] };
       let requests = 0;
       try {
         for (;;) {
           const query = passes[position.pass];
-          if (query === undefined) return { position: null, rows: position.rows, skipped: null, ambiguous };
+          if (query === undefined) return result(null, null);
           requests += 1;
           const page = await listPage(deps, input, { path, query }, position, activity.signal);
           position = page.position;
           ambiguous.push(...page.ambiguous);
-          activity.remember({ position, ambiguous } satisfies Remembered);
+          refused = {
+            count: refused.count + page.refused.length,
+            first: [...refused.first, ...page.refused].slice(0, MOST_REFUSED_NAMED),
+          };
+          activity.remember({ position, ambiguous, refused } satisfies Remembered);
           if (deps.stopping.aborted || Date.now() >= end || ambiguous.length >= MOST_AMBIGUOUS) {
             const done = position.pass >= passes.length;
-            return { position: done ? null : position, rows: position.rows, skipped: null, ambiguous };
+            return result(done ? null : position, null);
           }
         }
       } catch (error) {
         if (!(error instanceof StripeFailure) || !LEAVES_OUT.has(error.kind)) throw error;
         deps.log.info({ account, object, requestId: error.requestId }, `not listed: ${error.message}`);
-        return { position: null, rows: position.rows, skipped: error.message, ambiguous };
+        return result(null, error.message);
       } finally {
         await recordReads(deps.pool, account, requests);
+      }
+
+      function result(next: ListingPosition | null, skipped: string | null): BackfillTypeResult {
+        return { position: next, rows: position.rows, skipped, ambiguous, refused };
       }
     });
 }
@@ -87,7 +104,7 @@ async function listPage(
   list: { readonly path: string; readonly query: Readonly<Record<string, string>> },
   position: ListingPosition,
   signal: AbortSignal,
-): Promise<{ position: ListingPosition; ambiguous: BackfillTypeResult['ambiguous'] }> {
+): Promise<Pick<PageResult, 'ambiguous' | 'refused'> & { position: ListingPosition }> {
   const { account, object, apiVersion } = input;
   const search = new URLSearchParams({ limit: '100', ...list.query });
   if (position.startingAfter !== null) search.set('starting_after', position.startingAfter);
@@ -99,7 +116,7 @@ async function listPage(
   } catch (error) {
     if (!(error instanceof StripeFailure) || error.kind !== 'cursor-lost' || position.startingAfter === null)
       throw error;
-    return { position: afterLostCursor(position), ambiguous: [] };
+    return { position: afterLostCursor(position), ambiguous: [], refused: [] };
   }
   const { entries, hasMore } = readList(response);
   const version = readInterval(response);
@@ -112,16 +129,22 @@ async function listPage(
       message: `A page of ${object} has no Date or no way on (request ${response.requestId ?? 'without id'}); it is asked again.`,
     });
   }
+  const keyFields = entityKeyFields(object);
   const page = await upsertPage(deps.pool, {
     account,
     table: tableOf(object),
     page: storableJson(response.text),
     source: `backfill:${input.number}`,
-    keyFields: entityKeyFields(object),
+    keyFields,
+    leaveOut: cutOnPage(response.text, hasMore).flatMap((at) => entityKeyOf(entries[at], keyFields) ?? []),
     ...version,
   });
-  return {
-    position: afterPage(position, ids, page.listed, hasMore),
-    ambiguous: page.ambiguous,
-  };
+  for (const { objectId, reason } of page.refused) {
+    deps.log.warn(
+      { account, object, objectId, reason, requestId: response.requestId },
+      'PostgreSQL cannot hold this object; the listing goes on without it',
+    );
+  }
+  const { ambiguous, refused } = page;
+  return { position: afterPage(position, ids, page.listed, hasMore), ambiguous, refused };
 }

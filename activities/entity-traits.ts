@@ -1,6 +1,6 @@
 import type { ChangeKind, CurrentRow, EntityTraits } from '../src/domain/ordering.js';
 import type { StoredRow } from '../src/postgres/read-row.js';
-import { objectNamed } from '../src/stripe/catalog.js';
+import { entityKeyFields, objectNamed } from '../src/stripe/catalog.js';
 import { isDeletion } from '../src/stripe/deletions.js';
 import { isRecreatable } from '../src/stripe/stored-objects.js';
 
@@ -16,18 +16,25 @@ export function traitsOf(object: string): EntityTraits {
   return { retrievable: retrievable(object), recreatable: isRecreatable(object) };
 }
 
-/** Whether an object of this type can be read by the ids that its events carry. */
+/**
+ * Whether objects of this type can be read by their id, or by it and the id of a parent, which their states carry.
+ * A single one may still have no address: `retrieveObject` then throws `NotReadable`. False for what Stripe has no
+ * path for, and for what has no id (the balance), which has no row either.
+ */
 function retrievable(object: string): boolean {
-  return objectNamed(object)?.retrievePath != null;
+  const known = objectNamed(object);
+  return known !== undefined && known.retrievePath !== null && entityKeyFields(object).length > 0;
 }
 
-export function kindOf(eventType: string): ChangeKind {
-  if (isDeletion(eventType)) return 'deleted';
+/** @param object the kind of object that the event carries, where its type may carry several */
+export function kindOf(eventType: string, object?: string): ChangeKind {
+  if (isDeletion(eventType, object)) return 'deleted';
   return eventType.endsWith('.created') ? 'created' : 'updated';
 }
 
-export function currentRow(row: StoredRow | null): CurrentRow | null {
+/** @param object the kind of object that the row holds */
+export function currentRow(row: StoredRow | null, object?: string): CurrentRow | null {
   if (row === null) return null;
   const { sourceType, ...version } = row;
-  return { ...version, sourceKind: sourceType === null ? null : kindOf(sourceType) };
+  return { ...version, sourceKind: sourceType === null ? null : kindOf(sourceType, object) };
 }

@@ -3,9 +3,11 @@ import { StripeFailure } from '../src/domain/failures.js';
 import type { FirstListed } from '../src/domain/lateness.js';
 import type { ListRequest } from '../src/domain/list-request.js';
 import { PAGE } from '../src/domain/trail.js';
-import { isRefusedData } from '../src/postgres/errors.js';
+import { isRefusedData, postgresErrorSummary } from '../src/postgres/errors.js';
 import { type EventSource, type InsertedEvents, insertEvents } from '../src/postgres/insert-events.js';
+import { insertUnholdable, type UnholdableEvent } from '../src/postgres/insert-unholdable.js';
 import type { StripeResponse } from '../src/stripe/client.js';
+import { itemTexts } from '../src/stripe/json-text.js';
 import { storableJson } from '../src/stripe/storable-json.js';
 import { compositeKeys, storedObjects } from '../src/stripe/stored-objects.js';
 import type { ActivityDeps } from './deps.js';
@@ -23,9 +25,11 @@ export interface EventPage {
   readonly malformed: number;
   /**
    * The latest second in which Stripe may have read the list. Without a `Date` header it is the newest event's, or
-   * our own clock where there is none; then nothing but a log and a column depends on it.
+   * our own clock where there is none; then it bounds nothing, and serves a log and a column only.
    */
   readonly seenAt: number;
+  /** What the `Date` header says, however odd; null without one. */
+  readonly saidAt: number | null;
   /**
    * The earliest second in which Stripe may have read the list: a slow answer carries the `Date` of its end, and
    * what surfaced meanwhile is not on it. What is on it existed, which is all that is known without a `Date`.
@@ -58,6 +62,7 @@ export async function askForEvents(
     listed,
     hasMore,
     malformed: entries.length - events.length,
+    saidAt: response.saidDate ?? response.date,
     seenAt: response.date ?? newest ?? Math.floor(Date.now() / 1000),
     readAt: latest(newest, response.date === null ? null : response.date - response.durationMs / 1000),
     apiVersion: events[0]?.api_version ?? null,
@@ -139,7 +144,8 @@ export function readList(response: StripeResponse): { entries: readonly unknown[
 
 /**
  * Inserts the page as its own text. Should PostgreSQL refuse the page for what one of its events holds, the
- * events go in one by one, so that none holds up the others.
+ * events go in one by one, each as its own text, so that none holds up the others; what it refuses even so gets a
+ * ledger row without its payload.
  */
 async function insertPage(
   deps: ActivityDeps,
@@ -155,16 +161,11 @@ async function insertPage(
     const at = input.lookedAt(created);
     return at === null ? [] : [[id, at] as const];
   });
+  const { account, source, seenAt } = input;
+  const tables = { objects: storedObjects(), keyFields: compositeKeys() };
+  const lookedAt = Object.fromEntries(looks);
   const insert = (page: string) =>
-    insertEvents(deps.pool, {
-      account: input.account,
-      page: storableJson(page),
-      source: input.source,
-      seenAt: input.seenAt,
-      objects: storedObjects(),
-      keyFields: compositeKeys(),
-      lookedAt: Object.fromEntries(looks),
-    });
+    insertEvents(deps.pool, { account, page: storableJson(page), source, seenAt, ...tables, lookedAt });
   try {
     return await insert(response.text);
   } catch (error) {
@@ -173,19 +174,43 @@ async function insertPage(
   const inserted: Position[] = [];
   const knownBefore: Position[] = [];
   let ignored = 0;
-  for (const event of events) {
+  const texts = itemTexts(response.text, 'data');
+  for (const [index, entry] of readList(response).entries.entries()) {
+    if (!isEvent(entry)) continue;
     try {
-      const one = await insert(JSON.stringify({ data: [event] }));
+      const one = await insert(`{"data":[${texts[index]}]}`);
       inserted.push(...one.inserted);
       knownBefore.push(...one.knownBefore);
       ignored += one.ignored;
     } catch (error) {
-      if (!isRefusedData(error)) throw error;
+      const reason = postgresErrorSummary(error);
+      if (!isRefusedData(error) || reason === null) throw error;
+      const { id, created } = entry;
+      const row = { account, source, seenAt, lookedAt: input.lookedAt(created), ...tables, reason };
+      const one = await insertWithoutPayload(deps, row, { ...entry });
+      if (one.inserted) inserted.push({ id, created });
+      if (one.knownBefore) knownBefore.push({ id, created });
       deps.log.warn(
-        { account: input.account, event: event.id, requestId: response.requestId },
-        'PostgreSQL cannot hold this event; it is left out',
+        { account, event: id, requestId: response.requestId, reason, inLedger: one.inLedger },
+        'PostgreSQL cannot hold this event; its payload is left out',
       );
     }
   }
   return { inserted, knownBefore, ignored };
+}
+
+/** Where even its names are refused (an id too long for an index), first the object's are left out, then the event. */
+async function insertWithoutPayload(
+  deps: ActivityDeps,
+  row: Omit<UnholdableEvent, 'event'>,
+  event: UnholdableEvent['event'],
+): Promise<{ readonly inserted: boolean; readonly knownBefore: boolean; readonly inLedger: boolean }> {
+  for (const reduced of [event, { ...event, data: null }]) {
+    try {
+      return { ...(await insertUnholdable(deps.pool, { ...row, event: reduced })), inLedger: true };
+    } catch (error) {
+      if (!isRefusedData(error)) throw error;
+    }
+  }
+  return { inserted: false, knownBefore: false, inLedger: false };
 }

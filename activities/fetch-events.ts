@@ -60,6 +60,8 @@ interface Progress {
   readonly malformed: number;
   readonly failedPasses: number;
   readonly requests: number;
+  /** How many of the requests are in the account's count of reads. */
+  readonly recorded: number;
   readonly passes: number;
   readonly lateness: readonly number[];
   readonly lagEvidence: number;
@@ -90,32 +92,32 @@ export function fetchEvents(deps: ActivityDeps) {
         progress = { ...progress, ...change };
       };
       const end = performance.now() + input.waitSeconds * 1000;
-      const isPaced = input.caughtUp && input.waitSeconds > 0;
-      const early = isPaced ? pace.millisecondsToNext(account, input.pollSeconds) : 0;
-      const { requests: recorded } = progress;
+      const isPaced = input.caughtUp && input.waitSeconds > 0 && activity.attempt === 1;
+      const passOnce = passWith(deps, input, activity);
       let failures = 0;
       let trouble: string | null = null;
-      let retryAfterSeconds = 0;
+      let wait = Math.max(pace.held(account), isPaced ? pace.toNext(account, input.pollSeconds) : 0);
       try {
-        if (early > 0) {
-          // What is left in the inbox need not wait for the next pass.
-          const references = await claim();
-          if (references.length > 0) return result(input, progress, references, input.trouble);
-          await activity.sleep(early, deps.stopping);
-        }
+        // What is left in the inbox need not wait for the next pass.
+        const left = wait > 0 ? await claim() : [];
+        if (left.length > 0) return result(input, progress, left, input.trouble);
         for (;;) {
+          const remaining = Math.max(0, end - performance.now());
+          await activity.sleep(Math.min(wait, remaining), deps.stopping);
+          // An interval that is longer than the wait goes on in the next fetch.
+          if (wait > 0 && (wait >= remaining || deps.stopping.aborted))
+            return result(input, progress, await claim(), trouble);
           pace.passBegins(account);
           try {
-            await onePass(deps, input, activity, () => progress, note);
+            await passOnce(() => progress, note);
             failures = 0;
             trouble = null;
-            retryAfterSeconds = 0;
           } catch (error) {
             if (!isTrouble(error)) throw error;
             failures += 1;
-            note({ failedPasses: progress.failedPasses + 1, complete: false });
+            note({ failedPasses: progress.failedPasses + 1 });
             trouble = error.message;
-            retryAfterSeconds = error instanceof StripeFailure ? (error.retryAfterMs ?? 0) / 1000 : 0;
+            if (error instanceof StripeFailure) pace.hold(account, error.retryAfterMs ?? 0);
             deps.log.warn({ account, ...(error instanceof StripeFailure && facts(error)) }, error.message);
             const isKnown = input.trouble !== null && isSameTrouble(trouble, input.trouble);
             if (failures >= 3 && !isKnown) return result(input, progress, [], trouble);
@@ -128,27 +130,32 @@ export function fetchEvents(deps: ActivityDeps) {
           if (references.length > 0 || over || news || progress.reading.reanchored?.gap) {
             return result(input, progress, references, trouble);
           }
-          const wait =
+          wait =
             failures === 0
-              ? pace.millisecondsToNext(account, input.pollSeconds)
-              : Math.max(backoff(failures, input.pollSeconds), retryAfterSeconds) * 1000;
-          await activity.sleep(Math.min(wait, Math.max(0, end - performance.now())), deps.stopping);
+              ? pace.toNext(account, input.pollSeconds)
+              : Math.max(backoff(failures, input.pollSeconds) * 1000, pace.held(account));
         }
       } finally {
-        await recordReads(deps.pool, account, progress.requests - recorded);
+        await recordReads(deps.pool, account, progress.requests - progress.recorded);
+        note({ recorded: progress.requests });
+        activity.remember(progress);
       }
     });
 }
 
 /**
- * When the passes of each account began, on a clock that nobody sets: a fetch that follows another at once must not
- * ask Stripe more often than the poll interval says.
+ * When each account may be asked next, on a clock that nobody sets: a fetch that follows another at once must not
+ * ask Stripe more often than the poll interval says, nor before Stripe's own `Retry-After` is over. In milliseconds.
  */
 function createPace() {
   const began = new Map<string, number>();
+  const heldUntil = new Map<string, number>();
   return {
     passBegins: (account: string) => void began.set(account, performance.now()),
-    millisecondsToNext(account: string, everySeconds: number): number {
+    hold: (account: string, milliseconds: number) =>
+      void heldUntil.set(account, performance.now() + milliseconds),
+    held: (account: string) => Math.max(0, (heldUntil.get(account) ?? 0) - performance.now()),
+    toNext(account: string, everySeconds: number): number {
       const last = began.get(account);
       return last === undefined ? 0 : Math.max(0, last + everySeconds * 1000 - performance.now());
     },
@@ -184,7 +191,7 @@ function facts({ kind, status, requestId }: StripeFailure): Record<string, unkno
 }
 
 function begin(input: FetchInput, { attempt, remembered }: RunningActivity): Progress {
-  if (attempt > 1 && isProgress(remembered)) return remembered;
+  if (attempt > 1 && isProgress(remembered)) return { ...remembered, complete: false };
   return {
     reading: {
       cursor: input.cursor,
@@ -196,11 +203,12 @@ function begin(input: FetchInput, { attempt, remembered }: RunningActivity): Pro
     },
     frontier: input.frontier,
     stripeNow: null,
-    complete: input.caughtUp,
+    complete: input.caughtUp && attempt === 1,
     inserted: 0,
     malformed: 0,
     failedPasses: 0,
     requests: 0,
+    recorded: 0,
     passes: 0,
     lateness: [],
     lagEvidence: 0,
@@ -217,65 +225,65 @@ function backoff(failures: number, pollSeconds: number): number {
   return Math.min(LONGEST_BACKOFF_SECONDS, Math.max(1, pollSeconds) * 2 ** (failures - 1));
 }
 
-/** One pass. What it has read and inserted counts, also where it fails on its way. */
-async function onePass(
-  deps: ActivityDeps,
-  input: FetchInput,
-  activity: RunningActivity,
-  progress: () => Progress,
-  note: (change: Partial<Progress>) => void,
-): Promise<void> {
+/** Passes of one attempt. What a pass has read and inserted counts, also where it fails on its way. */
+function passWith(deps: ActivityDeps, input: FetchInput, activity: RunningActivity) {
   const { account } = input;
-  const { frontier, passes } = progress();
-  // The first pass of an attempt takes on what a lost one had begun.
-  const before = passes === 0 ? null : progress().reading.reanchored;
-  let newest = frontier;
-  const remember = (reading: Reading) => {
-    note({ reading });
-    activity.remember(progress());
+  let told: Reading['reanchored'] = null;
+  return async (progress: () => Progress, note: (change: Partial<Progress>) => void): Promise<void> => {
+    const { frontier } = progress();
+    // Until the list's end is reached, a second may be half read: nobody must take it for done.
+    note({ complete: false });
+    const remember = (reading: Reading) => {
+      note({ reading });
+      activity.remember(progress());
+    };
+    const read = pass(progress().reading, {
+      pageCap: input.pageCap,
+      lagSeconds: input.lagSeconds,
+      maxLagSeconds: input.limits.maxSeconds,
+      ourNow: Math.floor(Date.now() / 1000),
+    });
+    const { result: passed, lost } = await readList(deps, read, {
+      account,
+      source: 'poll',
+      signal: activity.signal,
+      lookedAt: ({ reading }, created) => lookedAt(reading.trail, created, reading.lookedAt),
+      onStep({ reading }) {
+        note({ requests: progress().requests + 1 });
+        remember(reading);
+      },
+      onPage(page) {
+        const isTimed = page.saidAt !== null;
+        const late = isTimed ? latenessOf(page.firstListed, frontier, page.seenAt, input.pollSeconds) : [];
+        const { inserted, malformed, lateness, lagEvidence, apiVersion } = progress();
+        note({
+          inserted: inserted + page.inserted.length,
+          malformed: malformed + page.malformed,
+          lateness: [...lateness, ...late.map(({ atMost }) => atMost)].slice(-MOST_OBSERVATIONS),
+          lagEvidence: Math.max(lagEvidence, ...late.map(evidentLateness)),
+          apiVersion: page.apiVersion ?? apiVersion,
+        });
+      },
+    });
+    remember(passed.reading);
+    const { reanchored, trail, cursor } = passed.reading;
+    if (reanchored !== told) {
+      if (reanchored?.gap) await markNotBackfilled(deps.pool, account);
+      deps.log.warn(
+        { account, gap: reanchored?.gap ?? null },
+        'the cursor is out of reach of what Stripe lists; the walk goes on by time',
+      );
+      told = reanchored;
+    }
+    if (passed.nowhere && lost !== null) throw lost;
+    const newest = trail.at(-1) ?? cursor;
+    note({
+      frontier: newest === null ? frontier : Math.max(frontier ?? 0, newest.created),
+      passes: progress().passes + 1,
+      complete: passed.complete,
+      stripeNow: passed.readAt ?? progress().stripeNow,
+    });
   };
-  const read = pass(progress().reading, {
-    pageCap: input.pageCap,
-    lagSeconds: input.lagSeconds,
-    maxLagSeconds: input.limits.maxSeconds,
-    ourNow: Math.floor(Date.now() / 1000),
-  });
-  const { result: passed, lost } = await readList(deps, read, {
-    account,
-    source: 'poll',
-    signal: activity.signal,
-    lookedAt: ({ reading }, created) => lookedAt(reading.trail, created, reading.lookedAt),
-    onStep({ reading }) {
-      note({ requests: progress().requests + 1 });
-      remember(reading);
-    },
-    onPage(page) {
-      const late = latenessOf(page.firstListed, frontier, page.seenAt);
-      const [first] = page.listed;
-      if (first !== undefined) newest = Math.max(newest ?? 0, first.created);
-      const { inserted, malformed, lateness, lagEvidence, apiVersion } = progress();
-      note({
-        inserted: inserted + page.inserted.length,
-        malformed: malformed + page.malformed,
-        lateness: [...lateness, ...late.map(({ atMost }) => atMost)].slice(-MOST_OBSERVATIONS),
-        lagEvidence: Math.max(lagEvidence, ...late.map(evidentLateness)),
-        apiVersion: page.apiVersion ?? apiVersion,
-      });
-    },
-  });
-  remember(passed.reading);
-  if (passed.reading.reanchored !== before) {
-    const gap = passed.reading.reanchored?.gap ?? null;
-    if (gap !== null) await markNotBackfilled(deps.pool, account);
-    deps.log.warn({ account, gap }, 'Stripe no longer knows the cursor; the walk goes on by time');
-  }
-  if (passed.nowhere && lost !== null) throw lost;
-  note({
-    frontier: newest,
-    passes: progress().passes + 1,
-    complete: passed.complete,
-    stripeNow: passed.readAt ?? progress().stripeNow,
-  });
 }
 
 function result(
@@ -291,6 +299,7 @@ function result(
       trail: reading.trail,
       lookedAt: reading.lookedAt,
       news: reading.news,
+      anchor: reading.anchor,
       stripeNow: progress.stripeNow,
       frontier: progress.frontier,
       caughtUp: progress.complete,

@@ -15,16 +15,16 @@ import { rescanEvents } from './rescan-events.js';
 import { settleEntity } from './settle-entity.js';
 import { createStripeClock, type StripeClock } from './stripe-clock.js';
 
-export function createActivities(deps: ActivityDeps) {
+export function createActivities(given: ActivityDeps) {
   const clock = createStripeClock();
-  const timed = { ...deps, stripe: (account: string) => observed(deps.stripe(account), account, clock) };
+  const deps = { ...given, stripe: (account: string) => timed(given.stripe(account), account, clock) };
   return {
     checkAccount: reportFailures(checkAccount(deps)),
     openAccount: reportFailures(openAccount(deps)),
-    fetchEvents: reportFailures(fetchEvents(timed)),
+    fetchEvents: reportFailures(fetchEvents(deps)),
     rescanEvents: reportFailures(rescanEvents(deps)),
     applyChanges: reportFailures(applyChanges(deps)),
-    settleEntity: reportFailures(settleEntity(timed, clock)),
+    settleEntity: reportFailures(settleEntity(deps, clock)),
     parkChanges: reportFailures(parkChanges(deps)),
     backfillType: reportFailures(backfillType(deps)),
     listTypes: reportFailures(listTypes()),
@@ -36,14 +36,13 @@ export type { ActivityDeps, ActivityLog } from './deps.js';
 
 export type Activities = ReturnType<typeof createActivities>;
 
-/** Lets every answer of Stripe's tell its clock. */
-function observed(client: StripeClient, account: string, clock: StripeClock): StripeClient {
+/** Answers with the time that Stripe's clock must have shown, whatever a machine on the way made of it. */
+function timed(client: StripeClient, account: string, clock: StripeClock): StripeClient {
   return {
     ...client,
     async get(path, options) {
       const response = await client.get(path, options);
-      clock.observe(account, response.date);
-      return response;
+      return { ...response, date: clock.correct(account, response.date), saidDate: response.date };
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Cursor } from '../src/domain/cursor.js';
-import { readAccount, writeAccount } from '../src/postgres/account-row.js';
+import { noteBeginning, readAccount, writeAccount } from '../src/postgres/account-row.js';
 import { recordReads } from '../src/postgres/record-reads.js';
 import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
@@ -25,6 +25,8 @@ export interface OpenedAccount {
   readonly beganAt: number | null;
   /** Up to which `created` the last deep rescan has listed everything again; null where there was none. */
   readonly deepRescannedTo: number | null;
+  /** When the list was last read to its end, in seconds of Stripe's clock; null where that is not known. */
+  readonly lookedAt: number | null;
 }
 
 /**
@@ -40,6 +42,7 @@ const DOUBT_SECONDS = 86_400;
 export function openAccount(deps: ActivityDeps) {
   return (input: OpenInput): Promise<OpenedAccount> =>
     heartbeating(async ({ signal }) => {
+      if (!input.fresh) await noteBeginning(deps.pool, input.account);
       const left = input.fresh ? null : await readAccount(deps.pool, input.account);
       if (left !== null) return left;
 
@@ -56,6 +59,13 @@ export function openAccount(deps: ActivityDeps) {
       const start = { cursor: settled.listed[0] ?? null, anchor, apiVersion: newest.apiVersion };
       await writeAccount(deps.pool, input.account, start);
       await recordReads(deps.pool, input.account, 2);
-      return { ...start, lagSeconds: null, backfilled: false, beganAt: anchor, deepRescannedTo: null };
+      return {
+        ...start,
+        lagSeconds: null,
+        backfilled: false,
+        beganAt: anchor,
+        deepRescannedTo: null,
+        lookedAt: null,
+      };
     });
 }

@@ -1,7 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { StripeFailure, UserError } from '../src/domain/failures.js';
+import { HANDLER_FAILED, StripeFailure, UserError } from '../src/domain/failures.js';
 import { isTransientPostgresError, postgresErrorSummary } from '../src/postgres/errors.js';
+import { StepFailed } from './run-handlers.js';
 
 type Activity = (...args: never[]) => Promise<unknown>;
 
@@ -19,16 +20,41 @@ export function reportFailures<A extends Activity>(activity: A): A {
     try {
       return await activity(...args);
     } catch (error) {
-      throw reportable(error, Context.current().info.attempt);
+      const { attempt, isLocal } = Context.current().info;
+      throw reportable(error, { attempt, isLocal, patience: patienceOf(args[0]) });
     }
   };
   return reporting as A;
 }
 
-/** @param attempt which attempt of its activity failed, from 1 */
-export function reportable(error: unknown, attempt: number): Error {
+interface Attempt {
+  /** From 1. */
+  readonly attempt: number;
+  readonly isLocal: boolean;
+  /** Attempts after which what is refused is final; null where it is final at once. */
+  readonly patience: number | null;
+}
+
+function patienceOf(input: unknown): number | null {
+  if (typeof input !== 'object' || input === null || !('patience' in input)) return null;
+  return typeof input.patience === 'number' ? input.patience : null;
+}
+
+export function reportable(error: unknown, { attempt, isLocal, patience }: Attempt): Error {
   const isOutOfPatience = attempt >= PATIENCE;
+  // A local activity leaves the patience to the one on the task queue.
+  const isFinal = isLocal || attempt >= (patience ?? 1);
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
+  if (error instanceof Error && error.name === 'AbortError')
+    return new CancelledFailure('the attempt was given up');
+  if (error instanceof StepFailed) {
+    return ApplicationFailure.create({
+      type: HANDLER_FAILED,
+      message: error.message,
+      details: [error.eventId],
+      nonRetryable: isFinal,
+    });
+  }
   if (error instanceof StripeFailure) {
     if (error.kind === 'cancelled') return new CancelledFailure('the request was cancelled');
     return ApplicationFailure.create({
@@ -46,7 +72,7 @@ export function reportable(error: unknown, attempt: number): Error {
     return ApplicationFailure.create({
       type: transient ? 'PostgreSQL/unavailable' : 'PostgreSQL/refused',
       message: summary,
-      nonRetryable: !transient,
+      nonRetryable: !transient && isFinal,
     });
   }
   const name = error instanceof Error ? error.name : typeof error;

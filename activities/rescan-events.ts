@@ -1,10 +1,15 @@
 import type { RescanReport } from '../src/domain/account-state.js';
 import { readWindow, WINDOW_BEGINS, type WindowProgress } from '../src/domain/window.js';
 import { noteDeepRescan } from '../src/postgres/account-row.js';
+import { pruneChanges } from '../src/postgres/prune-changes.js';
 import { recordReads } from '../src/postgres/record-reads.js';
 import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
 import { readList } from './read-list.js';
+
+/** A follower of the change feed may be away for so long. What is older goes with each rescan. */
+const KEEP_CHANGES_DAYS = 30;
+const MOST_PRUNED = 50_000;
 
 /** Keeps a report small where a whole backlog had leaked. */
 const MOST_REPORTED = 1_000;
@@ -23,6 +28,8 @@ export interface RescanInput {
 /** What is heartbeat, so that the next attempt goes on from there. */
 interface Progress {
   readonly window: WindowProgress;
+  /** How many of its requests are in the account's count of reads. */
+  readonly recorded: number;
   readonly leaked: number;
   readonly leaks: readonly number[];
   readonly stripeNow: number | null;
@@ -37,7 +44,6 @@ export function rescanEvents(deps: ActivityDeps) {
     heartbeating(async (activity) => {
       const { account, from, to, deep = false, floorSeconds = 0 } = input;
       let progress = isProgress(activity.remembered) ? activity.remembered : BEGINS;
-      const recorded = progress.window.requests;
       const note = (change: Partial<Progress>) => {
         progress = { ...progress, ...change };
         activity.remember(progress);
@@ -66,15 +72,17 @@ export function rescanEvents(deps: ActivityDeps) {
           },
         }).then(({ result }) => note({ window: result }));
       } finally {
-        await recordReads(deps.pool, account, progress.window.requests - recorded);
+        await recordReads(deps.pool, account, progress.window.requests - progress.recorded);
+        note({ recorded: progress.window.requests });
       }
       if (deep) await noteDeepRescan(deps.pool, account, to);
+      await pruneChanges(deps.pool, KEEP_CHANGES_DAYS, MOST_PRUNED);
       const { window, leaked, leaks, stripeNow } = progress;
       return { listed: window.listed, requests: window.requests, leaked, leaks, stripeNow };
     });
 }
 
-const BEGINS: Progress = { window: WINDOW_BEGINS, leaked: 0, leaks: [], stripeNow: null };
+const BEGINS: Progress = { window: WINDOW_BEGINS, recorded: 0, leaked: 0, leaks: [], stripeNow: null };
 
 /** Another version of the worker may have left something else. */
 function isProgress(remembered: unknown): remembered is Progress {

@@ -1,3 +1,4 @@
+import type { PoolClient } from 'pg';
 import { addOutcomes, NO_OUTCOMES, type OutcomeTally } from '../src/domain/account-state.js';
 import { planRead } from '../src/domain/ordering.js';
 import { lockEntity } from '../src/postgres/entity-lock.js';
@@ -11,7 +12,9 @@ import { tableOf } from '../src/stripe/catalog.js';
 import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
 import { currentRow, type EntityKey } from './entity-traits.js';
+import { notingFailures } from './noting-failures.js';
 import { type Read, retrieveObject } from './retrieve-object.js';
+import { runHandlers, StepFailed } from './run-handlers.js';
 import type { StripeClock } from './stripe-clock.js';
 
 export interface SettleInput extends EntityKey {
@@ -19,9 +22,9 @@ export interface SettleInput extends EntityKey {
   readonly ids: readonly string[];
   /** The read must lie wholly after this second of Stripe's clock. */
   readonly after: number;
-  /** Read at once as well, so that the row is fresh before it is proven. */
-  readonly atOnce: boolean;
   readonly apiVersion: string | null;
+  /** Attempts after which what PostgreSQL or a handler refuses is final. */
+  readonly patience?: number;
 }
 
 /**
@@ -37,43 +40,59 @@ const MOST_READS = 20;
  */
 export function settleEntity(deps: ActivityDeps, clock: StripeClock) {
   return (input: SettleInput): Promise<OutcomeTally> =>
-    heartbeating(async ({ signal, sleep }) => {
-      let tally = NO_OUTCOMES;
-      let after: number | null = input.after;
-      let reads = 0;
-      try {
-        for (;;) {
-          if (reads > 0 || !input.atOnce) {
-            const ready = after + SECONDS_PAST + 0.1;
+    heartbeating(({ signal, sleep }) =>
+      notingFailures(deps, input, async () => {
+        let tally = NO_OUTCOMES;
+        let after: number | null = input.after;
+        let reads = 0;
+        try {
+          for (;;) {
+            const ready: number = after + SECONDS_PAST + 0.1;
             await sleep(Math.min(MOST_WAIT_MS, (ready - clock.now(input.account)) * 1000));
+            reads += 1;
+            const read = await retrieveObject(deps, input, { apiVersion: input.apiVersion, signal });
+            const stored = await storeRead(deps, input, read, signal);
+            tally = addOutcomes(tally, stored.tally);
+            after = stored.after ?? (read.version.asOf > after ? null : after);
+            if (after === null) return tally;
+            if (reads >= MOST_READS)
+              throw new Error('Stripe answers with reads that never pass the changes in question');
+            if (reads > 1) await sleep(500);
           }
-          reads += 1;
-          const read = await retrieveObject(deps, input, { apiVersion: input.apiVersion, signal });
-          const stored = await storeRead(deps, input, read);
-          tally = addOutcomes(tally, stored.tally);
-          after = stored.after ?? (read.version.asOf > after ? null : after);
-          if (after === null) return tally;
-          if (reads >= MOST_READS)
-            throw new Error('Stripe answers with reads that never pass the changes in question');
-          if (reads > 1) await sleep(500);
+        } finally {
+          await recordReads(deps.pool, input.account, reads);
         }
-      } finally {
-        await recordReads(deps.pool, input.account, reads);
-      }
-    });
+      }),
+    );
 }
 
 /** A clock that is far off delays a read, but not for ever. */
 const MOST_WAIT_MS = 10_000;
 
+interface Stored {
+  readonly tally: OutcomeTally;
+  readonly after: number | null;
+}
+
 async function storeRead(
   deps: ActivityDeps,
   input: SettleInput,
   read: Read,
-): Promise<{ tally: OutcomeTally; after: number | null }> {
+  signal: AbortSignal,
+): Promise<Stored> {
+  try {
+    return await storeOnce(deps, input, read, signal);
+  } catch (error) {
+    if (error instanceof StepFailed && error.before.length > 0)
+      await storeOnce(deps, { ...input, ids: error.before }, read, signal);
+    throw error;
+  }
+}
+
+function storeOnce(deps: ActivityDeps, input: SettleInput, read: Read, signal: AbortSignal): Promise<Stored> {
   const { account, object, objectId } = input;
   const table = tableOf(object);
-  return transaction(deps.pool, async (client) => {
+  const work = async (client: PoolClient): Promise<Stored> => {
     await lockEntity(client, input);
     const pending = await readPending(client, account, input.ids);
     const row = currentRow(await readRow(client, table, account, objectId));
@@ -81,15 +100,17 @@ async function storeRead(
     if (plan.store) {
       const write = {
         account,
+        object,
         id: objectId,
         ...read.version,
         deleted: read.found === 'gone',
         source: read.source,
+        eventId: null,
         replaces: row,
       };
       const written =
         read.found === 'gone'
-          ? await writeTombstone(client, table, object, write)
+          ? await writeTombstone(client, table, write)
           : await writeReadRow(client, table, { ...write, data: read.data });
       // A page of a backfill came between the look at the row and the write: look again with the next read.
       // A tombstone without a row is another matter: there is no state to mark.
@@ -97,8 +118,10 @@ async function storeRead(
         return { tally: NO_OUTCOMES, after: read.version.asOfUntil };
       }
     }
+    await runHandlers(deps, client, input, { steps: plan.steps, pending, signal });
     const outcome = plan.store ? 'fetched' : 'stale';
     const settled = await settleEvents(client, { account, ids: plan.settled, outcome });
     return { tally: { ...NO_OUTCOMES, [outcome]: settled }, after: plan.after };
-  });
+  };
+  return transaction(deps.pool, work, signal);
 }

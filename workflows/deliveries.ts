@@ -22,7 +22,7 @@ import { type EntityBatch, type EntityDelivery, mergeBatches } from '../src/doma
 import { entity } from './entity.js';
 import { deliverSignal } from './messages.js';
 import { findableBy } from './search-attributes.js';
-import type { AccountSettings } from './settings.js';
+import { type AccountSettings, DEFAULT_SETTINGS } from './settings.js';
 
 /** The server allows 2,000 pending children of one run. */
 const MOST_OPEN = 1_500;
@@ -102,7 +102,15 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     try {
       const child = await startChild(entity, {
         workflowId,
-        args: [{ account, ...delivery, hydrate: settings.hydrate, apiVersion: options.apiVersion() }],
+        args: [
+          {
+            account,
+            ...delivery,
+            hydrate: settings.hydrate,
+            apiVersion: options.apiVersion(),
+            parking: settings.parking ?? DEFAULT_SETTINGS.parking,
+          },
+        ],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         staticSummary: `${object} ${objectId} of ${account}`,
         ...findableBy(settings.searchAttributes, account, object),

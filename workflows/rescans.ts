@@ -15,6 +15,7 @@ import {
   deepRescanWindow,
   type RescanWindow,
   rescanWindow,
+  withBeginning,
 } from '../src/domain/account-state.js';
 import { rescanWorkflowId } from '../src/domain/ids.js';
 import type { AccountStore } from './account-store.js';
@@ -22,7 +23,7 @@ import type { RescanDone } from './messages.js';
 import { rescanEvents } from './proxies.js';
 import { rescan } from './rescan.js';
 import { findableBy } from './search-attributes.js';
-import type { AccountSettings } from './settings.js';
+import { type AccountSettings, DEFAULT_SETTINGS } from './settings.js';
 
 export interface Rescans {
   /** Starts what is due, unless it runs still or there is nothing behind the cursor. */
@@ -36,7 +37,8 @@ export interface Rescans {
 }
 
 export function createRescans(account: string, settings: AccountSettings, store: AccountStore): Rescans {
-  const { everySeconds, windowSeconds, deepEverySeconds } = settings.rescan;
+  const { everySeconds, windowSeconds } = settings.rescan;
+  const { deepEverySeconds = DEFAULT_SETTINGS.rescan.deepEverySeconds } = settings.rescan;
   let starting = 0;
   let inline: CancellationScope | null = null;
 
@@ -89,13 +91,17 @@ export function createRescans(account: string, settings: AccountSettings, store:
     begin() {
       if (inline !== null) return;
       store.update((state) => ({ ...state, rescannedAt: state.stripeNow }));
-      const window = rescanWindow(store.get(), windowSeconds);
       if (patched('rescan-child')) {
-        if (window !== null) void start(window);
-        const deep = deepEverySeconds === undefined ? null : deepRescanWindow(store.get(), deepEverySeconds);
-        if (deep !== null) void start(deep);
+        store.update(withBeginning);
+        const rolling = rescanWindow(store.get(), windowSeconds);
+        if (rolling !== null) void start(rolling);
+        const deep = deepRescanWindow(store.get(), deepEverySeconds);
+        if (deep === null) return;
+        store.update((state) => ({ ...state, deepRescannedAt: state.stripeNow }));
+        void start(deep);
         return;
       }
+      const window = rescanWindow({ ...store.get(), beganAt: null, stripeNow: null }, windowSeconds);
       const scope = new CancellationScope();
       inline = scope;
       const done = window === null ? Promise.resolve() : rescanInline(window, scope);

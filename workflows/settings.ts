@@ -32,6 +32,13 @@ export interface AccountSettings {
     /** How long one activity lists before it reports, in seconds. */
     readonly sliceSeconds: number;
   };
+  /** What cannot be applied is tried so often, with a growing wait, before it is parked; not set by 0.1.0. */
+  readonly parking?: {
+    readonly attempts: number;
+    /** Before the second attempt, in seconds; twice as long each time. */
+    readonly firstSeconds: number;
+    readonly mostSeconds: number;
+  };
   /** Entity children that may be under way at a time. */
   readonly maxInFlight: number;
   /** After so many seconds an entity that still waits for Stripe or PostgreSQL no longer takes up room. */
@@ -50,8 +57,9 @@ export const DEFAULT_SETTINGS = {
   rescan: { everySeconds: 600, windowSeconds: 3600, deepEverySeconds: 86_400 },
   free: { everySeconds: 300, olderThanSeconds: 120 },
   backfill: { enabled: true, types: null, concurrency: 4, sliceSeconds: 10 },
+  parking: { attempts: 5, firstSeconds: 1, mostSeconds: 60 },
   maxInFlight: 200,
   slowAfterSeconds: 60,
   childStartsPerRun: 500,
   searchAttributes: false,
-} satisfies AccountSettings as AccountSettings & { rescan: Required<AccountSettings['rescan']> };
+} satisfies AccountSettings as Required<AccountSettings> & { rescan: Required<AccountSettings['rescan']> };

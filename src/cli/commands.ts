@@ -79,4 +79,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     description: 'backfills again while events keep flowing',
     load: async () => (await import('./resync.js')).configureResync,
   },
+  {
+    name: 'failures',
+    usage: '[options] <alias>',
+    description: 'changes that could not be applied: those that are parked, and those that are tried again',
+    load: async () => (await import('./failures.js')).configureFailures,
+  },
+  {
+    name: 'retry',
+    usage: '[options] <alias> [events...]',
+    description: 'takes parked changes again, all of them or the named ones',
+    load: async () => (await import('./retry.js')).configureRetry,
+  },
 ];

@@ -20,6 +20,7 @@ export interface StartOptions {
   readonly rescanInterval?: number;
   readonly rescanWindow?: number;
   readonly deepRescanInterval?: number;
+  readonly parkAfter?: number;
   readonly fresh?: boolean;
 }
 
@@ -56,7 +57,7 @@ export async function startAccount(
 }
 
 function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSettings {
-  const { lag, backfill, poll, rescan } = DEFAULT_SETTINGS;
+  const { lag, backfill, poll, rescan, parking } = DEFAULT_SETTINGS;
   const floorSeconds = Math.ceil(options.lag ?? lag.floorSeconds);
   return {
     ...DEFAULT_SETTINGS,
@@ -68,6 +69,7 @@ function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSe
       windowSeconds: Math.ceil(options.rescanWindow ?? rescan.windowSeconds),
       deepEverySeconds: Math.ceil(options.deepRescanInterval ?? rescan.deepEverySeconds),
     },
+    parking: { ...parking, attempts: options.parkAfter ?? parking.attempts },
     backfill: { ...backfill, enabled: options.backfill ?? true, types: options.types ?? null },
     searchAttributes,
   };

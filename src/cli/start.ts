@@ -3,14 +3,14 @@ import { DEFAULT_SETTINGS } from '../../workflows/settings.js';
 import { loadConfig, validateAlias } from '../config.js';
 import { followBackfill } from './backfill-progress.js';
 import { commandEnvironment } from './context.js';
-import { parseDuration } from './duration.js';
+import { parseDuration, parseWhole } from './duration.js';
 import { shutdownRequested } from './shutdown.js';
 import { type StartOptions, startAccount } from './start-account.js';
 import { withTemporal } from './temporal-client.js';
 import { parseTypes } from './types-option.js';
 
 export function configureStart(command: Command): void {
-  const { lag, poll, rescan } = DEFAULT_SETTINGS;
+  const { lag, poll, rescan, parking } = DEFAULT_SETTINGS;
   command
     .argument(
       '<alias>',
@@ -52,6 +52,14 @@ export function configureStart(command: Command): void {
       new Option('--deep-rescan-interval <duration>', 'time between two rescans of everything since the last')
         .argParser(parseDuration('1s', '30d'))
         .default(rescan.deepEverySeconds, '1d'),
+    )
+    .addOption(
+      new Option(
+        '--park-after <attempts>',
+        'how often a change that cannot be applied is tried before it is parked',
+      )
+        .argParser(parseWhole(1, 1_000))
+        .default(parking.attempts),
     )
     .option('--fresh', 'begin at the present, whatever an earlier run left')
     .option(

@@ -1,9 +1,12 @@
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { SandboxConfig } from '../config.js';
+import type { Handlers } from '../handlers/define-handlers.js';
+import { createHandlerRunner } from '../handlers/run-handler.js';
 import { connectWorker, type TemporalTarget } from '../temporal/connection.js';
 import { createWorker, installRuntime } from '../temporal/worker.js';
 import { openMigrated } from './database.js';
+import { keepRunningOnFloatingRejections } from './floating-rejections.js';
 import { createStripeClients } from './stripe-clients.js';
 import { withTemporal } from './temporal-client.js';
 import { createUndoStack } from './undo-stack.js';
@@ -24,6 +27,7 @@ export async function startWorker(
   config: SandboxConfig & { readonly databaseUrl: string },
   target: TemporalTarget,
   log: Logger,
+  handlers?: Handlers,
 ): Promise<RunningWorker> {
   const undo = createUndoStack();
   const stopping = new AbortController();
@@ -44,6 +48,7 @@ export async function startWorker(
     installRuntime(log);
     const connection = await connectWorker(target);
     undo.add(() => connection.close());
+    if (handlers !== undefined) undo.add(keepRunningOnFloatingRejections(log));
     const worker = await createWorker({
       connection,
       namespace: target.namespace,
@@ -51,6 +56,7 @@ export async function startWorker(
       pool,
       stripe: stripe.of,
       log,
+      handlers: handlers === undefined ? undefined : createHandlerRunner(handlers, { pool }),
       stopping: stopping.signal,
     });
     const ended = runToItsEnd(worker, undo.run);

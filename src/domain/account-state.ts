@@ -80,6 +80,7 @@ export interface AccountState {
   readonly rescannedTo: number;
   /** The same by deep rescans; and from where on events are taken at all. Null where an older version opened it. */
   readonly deepRescannedTo?: number | null;
+  readonly deepRescannedAt?: number | null;
   readonly beganAt?: number | null;
   /** Stripe's seconds of the last rescan, and of the last time that stray claims were freed. */
   readonly rescannedAt: number | null;
@@ -95,6 +96,7 @@ export interface FetchReport {
   readonly marks?: readonly Position[];
   readonly lookedAt?: number | null;
   readonly news?: number;
+  readonly anchor?: number;
   readonly stripeNow: number | null;
   readonly frontier: number | null;
   /** Whether the last walk reached the end of the list. */
@@ -163,6 +165,7 @@ export function openedState(
     readonly apiVersion: string | null;
     readonly beganAt?: number | null;
     readonly deepRescannedTo?: number | null;
+    readonly lookedAt?: number | null;
   },
   limits: LagLimits,
 ): AccountState {
@@ -175,7 +178,7 @@ export function openedState(
     apiVersion: start.apiVersion,
     lateness: NO_LATENESS,
     trail: [],
-    lookedAt: null,
+    lookedAt: start.lookedAt ?? null,
     news: 0,
     frontier: null,
     stripeNow: null,
@@ -186,7 +189,7 @@ export function openedState(
     backfill: null,
     rescannedTo: start.cursor?.created ?? start.anchor,
     deepRescannedTo: start.deepRescannedTo ?? null,
-    beganAt: start.beganAt ?? start.cursor?.created ?? start.anchor,
+    beganAt: start.beganAt ?? null,
     rescannedAt: null,
     freedAt: null,
     trouble: null,
@@ -200,15 +203,14 @@ export function afterFetch(state: AccountState, report: FetchReport, limits: Lag
   return {
     ...state,
     ...advanceCursor(from.cursor, report.trail ?? trailOf(report), lag.seconds),
-    anchor: from.anchor,
+    anchor: report.anchor ?? from.anchor,
     lag,
     lookedAt: report.lookedAt ?? null,
     news: report.news ?? 0,
     apiVersion: state.apiVersion ?? report.apiVersion,
     lateness: recordLateness(state.lateness, report.lateness),
     frontier: maxOf(state.frontier, report.frontier),
-    // The last one, not the highest: a clock that was ahead once must not hold up what is due.
-    stripeNow: report.stripeNow ?? state.stripeNow,
+    stripeNow: maxOf(state.stripeNow, report.stripeNow),
     caughtUp: report.caughtUp,
     gap: gapAfter(state, report),
     counters: {
@@ -312,9 +314,9 @@ export function afterBackfillReport(
   };
 }
 
-/** Whether a rhythm of `everySeconds` is due at Stripe's second `now`, which may also have gone back. */
+/** Whether a rhythm of `everySeconds` is due at Stripe's second `now`. */
 export function isDue(last: number | null, now: number | null, everySeconds: number): boolean {
-  return last !== null && now !== null && (now - last >= everySeconds || now < last);
+  return last !== null && now !== null && now - last >= everySeconds;
 }
 
 export interface RescanWindow extends Window {
@@ -331,6 +333,11 @@ export function rescanWindow(state: AccountState, windowSeconds: number): Rescan
   return to === null ? null : windowOf(state, Math.min(state.rescannedTo, to) - windowSeconds, to, false);
 }
 
+/** An account that 0.1.0 opened does not know where it began: what it has rescanned so far is done with. */
+export function withBeginning(state: AccountState): AccountState {
+  return { ...state, beganAt: state.beganAt ?? state.rescannedTo + 1 };
+}
+
 /**
  * The window of the next deep rescan, or null while none is due: back to where the one before the last ended, so
  * that each event is listed twice more, and found whenever it surfaces within `everySeconds`.
@@ -338,7 +345,10 @@ export function rescanWindow(state: AccountState, windowSeconds: number): Rescan
 export function deepRescanWindow(state: AccountState, everySeconds: number): RescanWindow | null {
   const to = newestToRescan(state);
   const last = state.deepRescannedTo ?? state.beganAt ?? null;
-  if (to === null || last === null || to - last < everySeconds) return null;
+  if (to === null || last === null) return null;
+  // By the clock: where nothing new comes, what is late still does.
+  const now = Math.max(to, state.stripeNow ?? to);
+  if (now - (state.deepRescannedAt ?? last) < everySeconds) return null;
   return windowOf(state, last - everySeconds, to, true);
 }
 

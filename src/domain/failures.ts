@@ -84,3 +84,6 @@ export class UserError extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/** Type of the failure that a user's handler raised; its first detail is the id of the event. */
+export const HANDLER_FAILED = 'Handler/failed';

@@ -58,7 +58,8 @@ export function nextLag(
   if (target >= lag.seconds)
     return { seconds: target, worst: window, steppedDownAt: stripeNow ?? lag.steppedDownAt };
   if (stripeNow === null) return { ...lag, worst: window };
-  const since = lag.steppedDownAt ?? stripeNow;
+  // A clock that was ahead once must not keep the lag from narrowing.
+  const since = Math.min(lag.steppedDownAt ?? stripeNow, stripeNow);
   if (stripeNow - since < STEP_DOWN_SECONDS) {
     return { seconds: Math.min(lag.seconds, limits.maxSeconds), worst: window, steppedDownAt: since };
   }

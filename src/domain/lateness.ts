@@ -50,8 +50,11 @@ export interface FirstListed {
   readonly knownBefore: boolean;
 }
 
-/** An observation is of use while it is no wider than this, in seconds, or than what it proves. */
-const WIDEST = 60;
+/** An observation is of use while its bounds are no farther apart than this, in seconds. */
+const WIDEST = 10;
+/** Or than two polls in a row, about; or than a place is looked at again in (src/domain/trail.ts). */
+const POLLS_APART = 1.5;
+const LOOKS_APART = 2;
 
 /**
  * The lateness of the events that a read listed late: behind an event that an earlier pass saw, or after a webhook
@@ -62,20 +65,23 @@ const WIDEST = 60;
  * @param frontier the newest `created` that earlier passes saw, or null before the first; an event in the
  *   frontier's own second is in time, since that second may still have been filling up
  * @param seenAt Stripe's clock when the read was over, in seconds
+ * @param pollSeconds between two passes
  */
 export function latenessOf(
   firstListed: readonly FirstListed[],
   frontier: number | null,
   seenAt: number,
+  pollSeconds: number,
 ): Lateness[] {
   const late: Lateness[] = [];
   for (const { created, lookedAt, knownBefore } of firstListed) {
     if (lookedAt === null) continue;
     const isBehind = frontier !== null && created < frontier;
     if (!isBehind && !(knownBefore && lookedAt > created)) continue;
-    const atLeast = Math.max(0, lookedAt - created - 1);
-    const atMost = Math.max(atLeast, Math.ceil(seenAt - created));
-    if (atMost - atLeast <= Math.max(WIDEST, atLeast)) late.push({ atLeast, atMost });
+    const atMost = Math.max(0, Math.ceil(seenAt - created));
+    const atLeast = Math.min(atMost, Math.max(0, lookedAt - created - 1));
+    const widest = Math.max(WIDEST, POLLS_APART * pollSeconds, LOOKS_APART * atLeast);
+    if (atMost - atLeast <= widest) late.push({ atLeast, atMost });
   }
   return late;
 }

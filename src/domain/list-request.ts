@@ -23,6 +23,8 @@ export interface ListPage {
   readonly hasMore: boolean;
   /** The earliest second of Stripe's clock in which the list may have been read; null where nothing tells it. */
   readonly readAt: number | null;
+  /** The latest that the answer itself says, however odd it looks; null where it says nothing. */
+  readonly saidAt: number | null;
   /** How many of them were never listed before. */
   readonly news: number;
 }

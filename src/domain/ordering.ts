@@ -6,6 +6,7 @@
  * evidence. Where there is none, the object is read after that second has passed: the read lies wholly after
  * every state in question, so no row ever goes back.
  */
+import type { SecondEnd } from './chain.js';
 import { eventVersion, standing, type Version } from './version.js';
 
 /** A row of an object table, as far as ordering needs it. */
@@ -49,6 +50,18 @@ export interface Plan {
   readonly stale: readonly string[];
   /** Changes that wait for a read of the object made wholly after this second, or null. */
   readonly fetch: { readonly ids: readonly string[]; readonly after: number } | null;
+  /** The second whose end, if it is known (`endOfSecond`), may spare that read: plan again with it. Else null. */
+  readonly contested: number | null;
+  /** The changes that get an outcome by this plan, in their order in time. */
+  readonly steps: readonly SettledStep[];
+}
+
+/** A change that gets its outcome. */
+export interface SettledStep {
+  readonly id: string;
+  readonly outcome: 'applied' | 'stale' | 'fetched';
+  /** Whether the row holds a newer state than the change's own once the plan is carried out. */
+  readonly superseded: boolean;
 }
 
 type Verdict = 'apply' | 'stale' | 'same' | 'fetch';
@@ -134,55 +147,144 @@ function lastOf(changes: readonly PendingChange[], traits: EntityTraits): Pendin
  * @param row the entity's row, locked, or null where there is none
  * @param changes the entity's pending changes, in any order; arrival plays no part, except that an object
  *   which cannot be read from Stripe takes the last change by `created` and id
+ * @param end where the known changes of the plan's contested second end, for a second look at the same changes
  */
 export function planChanges(
   row: CurrentRow | null,
   changes: readonly PendingChange[],
   traits: EntityTraits,
+  end: SecondEnd | null = null,
 ): Plan {
-  const stale: string[] = [];
+  const stale: PendingChange[] = [];
   const live: { change: PendingChange; verdict: Verdict }[] = [];
   for (const change of changes) {
     const judged = verdict(change, row, traits);
-    if (judged === 'stale') stale.push(change.id);
+    if (judged === 'stale') stale.push(change);
     else live.push({ change, verdict: judged });
   }
-  const applied = live.filter((entry) => entry.verdict === 'same').map((entry) => entry.change.id);
-  const open = live.filter((entry) => entry.verdict !== 'same');
-  const none = { apply: null, applied, stale, fetch: null };
-  if (open.length === 0) return none;
+  const applied = live.filter((entry) => entry.verdict === 'same').map((entry) => entry.change);
+  const open = live.filter((entry) => entry.verdict !== 'same').map((entry) => entry.change);
+  const plan = (over: Partial<Outcomes>) => carryOut({ applied, stale, ...over }, end);
+  if (open.length === 0) return plan({});
 
-  const newest = Math.max(...open.map((entry) => entry.change.created));
-  const inNewest = open.filter((entry) => entry.change.created === newest);
-  const last = lastOf(
-    inNewest.map((entry) => entry.change),
-    traits,
-  );
-  const ids = open.map((entry) => entry.change.id);
+  const newest = Math.max(...open.map((change) => change.created));
+  const inNewest = open.filter((change) => change.created === newest);
+  const asked = live.some((entry) => entry.verdict === 'fetch' && entry.change.created === newest);
+  const last = lastOf(inNewest, traits);
   const deletedBefore =
     !traits.recreatable &&
-    open.some(({ change }) => change.kind === 'deleted') &&
+    open.some((change) => change.kind === 'deleted') &&
     last.some((change) => change.kind !== 'deleted');
-  const contested = last.length > 1 || deletedBefore || inNewest.some((entry) => entry.verdict === 'fetch');
+  const contested = last.length > 1 || deletedBefore || asked;
   const unusable = last.some((change) => !change.usable && change.kind !== 'deleted');
-
   const after = Math.max(newest, row?.asOfUntil ?? newest);
-  if (traits.retrievable && (contested || unusable)) return { ...none, fetch: { ids, after } };
 
-  const winner = [...last].sort((a, b) => (a.id < b.id ? -1 : 1)).at(-1);
+  const isQuestionOfStates = contested && !unusable && !row?.deleted && open.every(isOfLife);
+  const found = isQuestionOfStates ? byEnd(row, inNewest, newest, traits, end) : null;
+  if (found === 'row') return plan({ stale: [...stale, ...open] });
+  if (found === null && traits.retrievable && (contested || unusable)) {
+    const ids = open.map((change) => change.id);
+    return plan({ fetch: { ids, after }, contested: isQuestionOfStates && end === null ? newest : null });
+  }
+
+  const winner = found ?? [...last].sort(byId).at(-1);
   if (winner === undefined) throw new Error('one change is always last');
-  const version = { asOf: newest, asOfUntil: after };
-  const sameState = inNewest.filter(
-    ({ change }) =>
-      change.digest === winner.digest && (change.kind === 'deleted') === (winner.kind === 'deleted'),
+  const isWinning = (change: PendingChange) => isStateOf(change, winner);
+  return plan({
+    winner: { change: winner, version: { asOf: newest, asOfUntil: after } },
+    applied: [...applied, ...open.filter(isWinning)],
+    stale: [...stale, ...open.filter((change) => !isWinning(change))],
+    // What cannot be read goes by its id, unless its states tell more.
+    contested: contested && isQuestionOfStates && end === null ? newest : null,
+  });
+}
+
+function isStateOf(change: PendingChange, other: PendingChange): boolean {
+  return (
+    change.created === other.created && change.digest === other.digest && isOfLife(change) === isOfLife(other)
   );
-  const appliedIds = new Set(sameState.map((entry) => entry.change.id));
+}
+
+function isOfLife(change: PendingChange): boolean {
+  return change.kind !== 'deleted';
+}
+
+/**
+ * What the end of the newest second's known changes settles: the change that the row takes, that the row is there
+ * already (`row`), or nothing (null).
+ *
+ * A change may be missing from what is known, so the end may be a wrong one until it surfaces, which brings the
+ * question up again. Until then no row may go back, so a row that lies within the second itself never moves by this
+ * evidence: it stays, or Stripe is asked. A row from before the second cannot go back to any state of it.
+ */
+function byEnd(
+  row: CurrentRow | null,
+  inNewest: readonly PendingChange[],
+  newest: number,
+  traits: EntityTraits,
+  end: SecondEnd | null,
+): PendingChange | 'row' | null {
+  if (end === null || end.second !== newest) return null;
+  if (!inNewest.every((change) => end.order.includes(change.id))) return null;
+  if (row !== null && !isBeforeAll(row, newest, traits)) {
+    if (row.digest === end.digest) return 'row';
+    if (traits.retrievable) return null;
+  }
+  const winners = inNewest.filter((change) => change.digest === end.digest && change.kind !== 'created');
+  return winners.sort((a, b) => end.order.indexOf(a.id) - end.order.indexOf(b.id)).at(-1) ?? null;
+}
+
+/** Whether all updates of a second follow the row: it is older, or it holds the creation. */
+function isBeforeAll(row: CurrentRow, second: number, traits: EntityTraits): boolean {
+  if (standing(eventVersion(second), row) === 'newer') return true;
+  return row.sourceKind === 'created' && !traits.recreatable && row.asOfUntil === second;
+}
+
+interface Outcomes {
+  readonly winner: { readonly change: PendingChange; readonly version: Version } | null;
+  readonly applied: readonly PendingChange[];
+  readonly stale: readonly PendingChange[];
+  readonly fetch: Plan['fetch'];
+  readonly contested: number | null;
+}
+
+function carryOut(outcomes: Partial<Outcomes>, end: SecondEnd | null): Plan {
+  const { winner = null, applied = [], stale = [], fetch = null, contested = null } = outcomes;
+  const staleSet = new Set(stale);
   return {
-    apply: { id: winner.id, version, deleted: winner.kind === 'deleted' },
-    applied: [...applied, ...appliedIds],
-    stale: [...stale, ...ids.filter((id) => !appliedIds.has(id))],
-    fetch: null,
+    apply:
+      winner === null
+        ? null
+        : { id: winner.change.id, version: winner.version, deleted: winner.change.kind === 'deleted' },
+    applied: applied.map((change) => change.id),
+    stale: stale.map((change) => change.id),
+    fetch,
+    contested,
+    steps: [...applied, ...stale].sort(inTime(staleSet, end)).map((change) => ({
+      id: change.id,
+      outcome: staleSet.has(change) ? 'stale' : 'applied',
+      superseded: staleSet.has(change) || (winner !== null && !isStateOf(change, winner.change)),
+    })),
   };
+}
+
+const LIFE: Readonly<Record<ChangeKind, number>> = { created: 0, updated: 1, deleted: 2 };
+
+/** By second; within one a creation first and a deletion last, then by evidence, what is stale first, then by id. */
+function inTime(stale: ReadonlySet<PendingChange>, end: SecondEnd | null) {
+  const place = (change: PendingChange) =>
+    change.created === end?.second ? end.order.indexOf(change.id) : -1;
+  const rank = (change: PendingChange) => (stale.has(change) ? 0 : 1);
+  return (a: PendingChange, b: PendingChange): number =>
+    a.created - b.created ||
+    LIFE[a.kind] - LIFE[b.kind] ||
+    place(a) - place(b) ||
+    rank(a) - rank(b) ||
+    byId(a, b);
+}
+
+function byId(a: { readonly id: string }, b: { readonly id: string }): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
 /**
@@ -200,10 +302,14 @@ export function planRead(
   readonly settled: readonly string[];
   readonly waiting: readonly string[];
   readonly after: number | null;
+  /** The settled changes in their order in time, as far as the clock and their ids tell it. */
+  readonly steps: readonly SettledStep[];
 } {
   const store = row === null || standing(read, row) === 'newer';
   const current = store ? read : row;
-  const settled = changes.filter((change) => change.created < current.asOf);
+  const settled = changes
+    .filter((change) => change.created < current.asOf)
+    .sort((a, b) => a.created - b.created || byId(a, b));
   const waiting = changes.filter((change) => change.created >= current.asOf);
   const newest = Math.max(current.asOfUntil, ...waiting.map((change) => change.created));
   return {
@@ -211,5 +317,10 @@ export function planRead(
     settled: settled.map((change) => change.id),
     waiting: waiting.map((change) => change.id),
     after: waiting.length === 0 ? null : newest,
+    steps: settled.map(({ id, created }) => ({
+      id,
+      outcome: store ? 'fetched' : 'stale',
+      superseded: !store || changes.some((change) => change.created > created),
+    })),
   };
 }

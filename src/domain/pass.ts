@@ -5,7 +5,7 @@
 import type { Cursor, Position } from './cursor.js';
 import { StripeFailure } from './failures.js';
 import type { ListAnswer, ListPage, ListRequest } from './list-request.js';
-import { reanchor } from './reanchor.js';
+import { reanchor, withGap } from './reanchor.js';
 import { afterRead, dueStart, newsStart, PAGE, type Trail, thinned } from './trail.js';
 
 /** How far the list was read. It travels with the workflow's state. */
@@ -53,8 +53,8 @@ export interface PassResult {
   readonly nowhere: boolean;
 }
 
-/** Reads behind the news in one pass, at most: they must not keep the next pass waiting. */
-const MOST_DUE_READS = 4;
+/** Reads behind the news in one pass, at most, and two more for each page of news: the next pass must not wait. */
+const LEAST_DUE_READS = 4;
 
 /**
  * Reads from a place near the newest event to the list's end, or until `pageCap` pages held something new: a burst
@@ -88,13 +88,15 @@ export function* pass(before: Reading, options: PassOptions): Generator<PassStep
     const after = placeBefore(reading, start);
     if (after === null) {
       const first = yield* oldestPage(reading);
+      reading = withGap(reading, first.saidAt, options);
       take(0, first);
     } else {
       const answer = yield { request: { kind: 'after', id: after.id }, reading };
       if (answer === 'lost') {
         losses += 1;
-        if (isReanchored) return { reading, complete: false, readAt: null, nowhere: true };
-        if (start > 0 && losses === 1) {
+        if (isReanchored || (start > 0 && losses > 1))
+          return { reading, complete: false, readAt: null, nowhere: true };
+        if (start > 0) {
           // What was listed a moment ago is not to be found. The cursor has stood for longer.
           reading = { ...reading, trail: [] };
         } else {
@@ -110,7 +112,7 @@ export function* pass(before: Reading, options: PassOptions): Generator<PassStep
   }
 
   if (complete && readAt !== null) {
-    for (let reads = 0; reads < MOST_DUE_READS; reads += 1) {
+    for (let reads = 0; reads < LEAST_DUE_READS + 2 * fresh; reads += 1) {
       const due = dueStart(reading.trail, readAt, options.lagSeconds);
       if (due === null) break;
       const page = yield* readBehind(reading, due);
@@ -121,7 +123,13 @@ export function* pass(before: Reading, options: PassOptions): Generator<PassStep
       reading = withRead(reading, due, page, options);
     }
   }
-  reading = { ...reading, news, lookedAt: complete ? (readAt ?? reading.lookedAt) : reading.lookedAt };
+  reading = { ...reading, news };
+  if (complete && readAt !== null) {
+    reading = { ...reading, lookedAt: readAt };
+    // Nothing that was settled then is left to be read, so a quiet beginning does not age out.
+    if (reading.cursor === null && reading.trail.length === 0)
+      reading = { ...reading, anchor: Math.max(reading.anchor, readAt - options.lagSeconds - 1) };
+  }
   return { reading, complete, readAt, nowhere: false };
 }
 
@@ -166,11 +174,24 @@ function* oldestPage(reading: Reading): Generator<PassStep, ListPage, ListAnswer
     news += page.news;
     if (page.hasMore) to = Math.min(middle, oldestOf(page).created);
     else if (page.listed.length === 0) from = middle + 1;
-    else return { ...page, hasMore: true, news, readAt: earlier(newest.readAt, page.readAt) };
+    else
+      return {
+        ...page,
+        hasMore: true,
+        news,
+        readAt: earlier(newest.readAt, page.readAt),
+        saidAt: newest.saidAt,
+      };
   }
   const whole = yield* wholeWindow(reading, from, to);
   if (whole.listed.length === 0) throw noWayOn('oldest');
-  return { ...whole, hasMore: true, news: news + whole.news, readAt: earlier(newest.readAt, whole.readAt) };
+  return {
+    ...whole,
+    hasMore: true,
+    news: news + whole.news,
+    readAt: earlier(newest.readAt, whole.readAt),
+    saidAt: newest.saidAt,
+  };
 }
 
 /** All pages of a window as if they were one. */
@@ -185,6 +206,7 @@ function* wholeWindow(reading: Reading, from: number, to: number): Generator<Pas
       hasMore: next.hasMore,
       news: whole.news + next.news,
       readAt: earlier(whole.readAt, next.readAt),
+      saidAt: next.saidAt,
     };
   }
   return whole;
@@ -202,7 +224,7 @@ function* windowPage(
   return answer;
 }
 
-const NOTHING: ListPage = { listed: [], hasMore: false, readAt: null, news: 0 };
+const NOTHING: ListPage = { listed: [], hasMore: false, readAt: null, saidAt: null, news: 0 };
 
 function oldestOf(page: ListPage): Position {
   const oldest = page.listed.at(-1);

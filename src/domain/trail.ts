@@ -19,11 +19,13 @@ export type Trail = readonly Stretch[];
 /** The most that Stripe lists at a time. */
 export const PAGE = 100;
 /** How many events that are known already a read for news may list again. */
-const MOST_KNOWN_AGAIN = 80;
+const MOST_KNOWN_AGAIN = 90;
 /** What is late by x seconds is found within twice that: a place is read again whenever its age has doubled. */
 const LOOK_AGAIN_AT = 2;
-/** So long, in seconds, a settled stretch waits for others to fill a page with. */
+/** So long, in seconds, a settled stretch waits for others to fill a page with; and one that has not settled, less. */
 const WAITS_FOR_A_FULL_PAGE = 10;
+const LOOK_WAITS_SECONDS = 2;
+const LOOK_AT_LAST_AT = 2.5;
 /** A trail is no longer than this, so that it fits into a workflow's state. */
 const MOST_STRETCHES = 96;
 
@@ -56,8 +58,7 @@ export function dueStart(trail: Trail, now: number, lagSeconds: number): number 
       continue;
     }
     events += stretch.events;
-    const settledFor = firstUnsettledSecond(now, lagSeconds) - stretch.created;
-    if (events >= PAGE || settledFor > WAITS_FOR_A_FULL_PAGE) return start;
+    if (events >= PAGE || isOverdue(stretch, now, lagSeconds)) return start;
   }
   return null;
 }
@@ -66,6 +67,12 @@ function isDue({ created, readAt }: Stretch, now: number, lagSeconds: number): b
   if (created < firstUnsettledSecond(readAt, lagSeconds)) return false;
   if (created < firstUnsettledSecond(now, lagSeconds)) return true;
   return now - created >= LOOK_AGAIN_AT * Math.max(1, readAt - created);
+}
+
+function isOverdue({ created, readAt }: Stretch, now: number, lagSeconds: number): boolean {
+  const settledFor = firstUnsettledSecond(now, lagSeconds) - created;
+  if (settledFor > 0) return settledFor > WAITS_FOR_A_FULL_PAGE;
+  return now - created >= LOOK_AT_LAST_AT * Math.max(1, readAt - created) + LOOK_WAITS_SECONDS;
 }
 
 /**

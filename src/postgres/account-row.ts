@@ -14,12 +14,15 @@ export interface AccountRow {
   readonly beganAt: number | null;
   /** Up to which `created` the last deep rescan has listed everything again; null where there was none. */
   readonly deepRescannedTo: number | null;
+  /** When the list was last read to its end, in seconds of Stripe's clock; null where that is not known. */
+  readonly lookedAt: number | null;
 }
 
 const READ_ACCOUNT = `
 select cursor_id, extract(epoch from cursor_created)::bigint as cursor_created, lag_seconds, api_version,
   backfilled_at is not null as backfilled, extract(epoch from began_at)::bigint as began_at,
-  extract(epoch from deep_rescanned_to)::bigint as deep_rescanned_to
+  extract(epoch from deep_rescanned_to)::bigint as deep_rescanned_to,
+  extract(epoch from looked_at)::bigint as looked_at
 from stripe_sync.accounts
 where account = $1`;
 
@@ -33,6 +36,7 @@ export async function readAccount(pool: Pool, account: string): Promise<AccountR
     backfilled: boolean;
     began_at: string | number | null;
     deep_rescanned_to: string | number | null;
+    looked_at: string | number | null;
   }>(READ_ACCOUNT, [account]);
   const row = rows[0];
   if (row === undefined || row.cursor_created === null) return null;
@@ -45,6 +49,7 @@ export async function readAccount(pool: Pool, account: string): Promise<AccountR
     backfilled: row.backfilled,
     beganAt: row.began_at === null ? null : Number(row.began_at),
     deepRescannedTo: row.deep_rescanned_to === null ? null : Number(row.deep_rescanned_to),
+    lookedAt: row.looked_at === null ? null : Number(row.looked_at),
   };
 }
 
@@ -53,7 +58,8 @@ insert into stripe_sync.accounts (account, cursor_id, cursor_created, api_versio
 values ($1, $2, to_timestamp($3), $4, to_timestamp($5))
 on conflict (account) do update set
   cursor_id = excluded.cursor_id, cursor_created = excluded.cursor_created,
-  api_version = excluded.api_version, began_at = excluded.began_at, deep_rescanned_to = null, updated_at = now()`;
+  api_version = excluded.api_version, began_at = excluded.began_at, deep_rescanned_to = null, looked_at = null,
+  updated_at = now()`;
 
 /** Notes where an account begins. */
 export async function writeAccount(
@@ -69,6 +75,15 @@ export async function writeAccount(
     apiVersion,
     anchor,
   ]);
+}
+
+const NOTE_BEGINNING = `
+update stripe_sync.accounts set began_at = cursor_created + interval '1 second'
+where account = $1 and began_at is null`;
+
+/** For an account that 0.1.0 opened: what lies behind its cursor now was never promised to be in the ledger. */
+export async function noteBeginning(pool: Pool, account: string): Promise<void> {
+  await pool.query(NOTE_BEGINNING, [account]);
 }
 
 const NOTE_DEEP_RESCAN = `

@@ -24,7 +24,8 @@ export interface InsertEvents {
  * showed it, and the event is returned as well.
  *
  * PostgreSQL parses the page's own text, so that nothing is lost on the way through JavaScript's numbers.
- * What can never be applied gets its outcome and the reason at once. Entries that are no events (no id, no
+ * What can never be applied gets its outcome and the reason at once. So does what a platform's webhook endpoint is
+ * sent of a connected account; the list of an account holds its own events only. Entries that are no events (no id, no
  * `created`) are left out. Rows go in by id, so that two inserters of overlapping pages cannot deadlock.
  */
 const INSERT_EVENTS = `
@@ -48,6 +49,9 @@ with listed as (
       when jsonb_typeof(o->'id') = 'string' then o->>'id'
     end as object_id,
     case
+      when $3 = 'webhook' and jsonb_typeof(e->'account') = 'string' and e->>'account' is distinct from
+          (select stripe_account from stripe_sync.accounts where account = $1)
+        then 'it belongs to the connected account ' || (e->>'account')
       when jsonb_typeof(o) is distinct from 'object' then 'the event carries no object'
       when not coalesce(o->>'object' = any($5), false)
         then 'no table for the object ' || coalesce(quote_literal(o->>'object'), 'without a name')
@@ -70,9 +74,13 @@ with listed as (
 ), listed_now as (
   update stripe_sync.events e
   set listed_at = to_timestamp($4), looked_at = to_timestamp(($7::jsonb->>e.id)::bigint)
-  from routed
-  where $3 <> 'webhook' and e.account = $1 and e.id = routed.e->>'id'
-    and e.source = 'webhook' and e.listed_at is null
+  from (
+    select w.id from stripe_sync.events w join routed on w.id = routed.e->>'id'
+    where $3 <> 'webhook' and w.account = $1 and w.source = 'webhook' and w.listed_at is null
+    order by w.id
+    for update of w
+  ) as unlisted
+  where e.account = $1 and e.id = unlisted.id
   returning e.id, e.created, e.outcome
 )
 select id, extract(epoch from created)::bigint as created, outcome, false as known_before from inserted

@@ -70,13 +70,21 @@ function parseBigint(digits: string): number | string {
  *
  * Throws what `work` throws; and an error of its own where PostgreSQL rolled back although `work` returned,
  * which is what COMMIT does, silently, after a failed statement whose error was caught inside.
+ *
+ * @param signal once it aborts, nothing is committed any more; what it throws is the signal's reason
  */
-export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+export async function transaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  signal?.throwIfAborted();
   const client = await pool.connect();
   let broken = false;
   try {
     await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
     const result = await work(client);
+    signal?.throwIfAborted();
     const { command } = await client.query('COMMIT');
     if (command !== 'COMMIT') {
       throw new Error(

@@ -45,3 +45,27 @@ export async function readRow(
     digest: row.digest,
   };
 }
+
+/** A row as handlers see it. */
+export interface RowState {
+  readonly data: unknown;
+  readonly deleted: boolean;
+  readonly asOf: Date;
+  readonly asOfUntil: Date;
+}
+
+const readStateSql = (table: string) => `
+select data, deleted, as_of as "asOf", as_of_until as "asOfUntil"
+from stripe.${escapeIdentifier(table)}
+where account = $1 and id = $2`;
+
+/** The entity's row with its state, parsed as JavaScript parses JSON: integers beyond 2^53 are rounded. */
+export async function readState(
+  client: PoolClient,
+  table: string,
+  account: string,
+  id: string,
+): Promise<RowState | null> {
+  const { rows } = await client.query<RowState>(readStateSql(table), [account, id]);
+  return rows[0] ?? null;
+}

@@ -1,11 +1,16 @@
 import { escapeIdentifier, type PoolClient } from 'pg';
 import type { Version } from '../domain/version.js';
+import { changedKeys } from './changed-keys.js';
 
 export interface RowWrite extends Version {
   readonly account: string;
+  /** Stripe's `object` name. */
+  readonly object: string;
   readonly id: string;
   readonly deleted: boolean;
   readonly source: string;
+  /** The event that the state comes from; null where it was read. */
+  readonly eventId: string | null;
   /** The version that the decision was made on: the write fails where the row has changed since. */
   readonly replaces: (Version & { readonly source: string }) | null;
 }
@@ -17,65 +22,90 @@ export interface RowWrite extends Version {
 const GUARD = `r.as_of_until < excluded.as_of
   or (r.as_of = to_timestamp($7) and r.as_of_until = to_timestamp($8) and r.source = $9)`;
 
+/**
+ * The write, and its line in the change feed where the state is another one than before. Parameter 10 is the
+ * object's name, 11 the id of the event that the state comes from, or null.
+ */
 const upsert = (table: string, data: string, from = '') => `
-insert into stripe.${escapeIdentifier(table)} as r
-  (account, id, data, as_of, as_of_until, deleted, source)
-select $1, $2, ${data}, to_timestamp($3), to_timestamp($4), $5, $6
-${from}
-on conflict (account, id) do update set
-  data = excluded.data, as_of = excluded.as_of, as_of_until = excluded.as_of_until,
-  deleted = excluded.deleted, source = excluded.source
-where ${GUARD}`;
+with before as (
+  select data, deleted from stripe.${escapeIdentifier(table)} where account = $1 and id = $2
+), written as (
+  insert into stripe.${escapeIdentifier(table)} as r
+    (account, id, data, as_of, as_of_until, deleted, source)
+  select $1, $2, ${data}, to_timestamp($3), to_timestamp($4), $5, $6
+  ${from}
+  on conflict (account, id) do update set
+    data = excluded.data, as_of = excluded.as_of, as_of_until = excluded.as_of_until,
+    deleted = excluded.deleted, source = excluded.source
+  where ${GUARD}
+  returning r.data, r.deleted, r.as_of
+), change as (
+  insert into stripe_sync.changes (account, object, id, event_id, kind, as_of, changed)
+  select $1, $10, $2, $11,
+    case
+      when w.deleted then case when b.deleted then 'updated' else 'deleted' end
+      when b.deleted is null or b.deleted then 'created'
+      else 'updated'
+    end,
+    w.as_of, ${changedKeys('b.data', 'w.data')}
+  from written w left join before b on true
+  where b.data is null or b.data <> w.data or b.deleted <> w.deleted
+  returning sequence
+)
+select (select count(*) from written)::int as written,
+  (select pg_notify('stripe_sync_changes', sequence::text) from change) as notified`;
 
-const parameters = (write: RowWrite) => [
-  write.account,
-  write.id,
-  write.asOf,
-  write.asOfUntil,
-  write.deleted,
-  write.source,
-  write.replaces?.asOf ?? null,
-  write.replaces?.asOfUntil ?? null,
-  write.replaces?.source ?? null,
-];
+function parameters(write: RowWrite): unknown[] {
+  const { account, object, id, asOf, asOfUntil, deleted, source, replaces, eventId } = write;
+  return [
+    account,
+    id,
+    asOf,
+    asOfUntil,
+    deleted,
+    source,
+    replaces?.asOf ?? null,
+    replaces?.asOfUntil ?? null,
+    replaces?.source ?? null,
+    object,
+    eventId,
+  ];
+}
+
+async function run(client: PoolClient, sql: string, values: readonly unknown[]): Promise<boolean> {
+  const { rows } = await client.query<{ written: number }>(sql, [...values]);
+  return rows[0]?.written === 1;
+}
 
 /** Writes the state that an event of the ledger carries. False where the guard held the write back. */
-export async function writeEventRow(client: PoolClient, table: string, write: RowWrite): Promise<boolean> {
-  const data = `(select event->'data'->'object' from stripe_sync.events where account = $1 and id = $6)`;
-  const { rowCount } = await client.query(upsert(table, data), parameters(write));
-  return rowCount === 1;
+export function writeEventRow(
+  client: PoolClient,
+  table: string,
+  write: RowWrite & { readonly eventId: string },
+): Promise<boolean> {
+  const data = `(select event->'data'->'object' from stripe_sync.events where account = $1 and id = $11)`;
+  return run(client, upsert(table, data), parameters(write));
 }
 
 /** Writes the state that a read returned, as its own JSON text. False where the guard held the write back. */
-export async function writeReadRow(
+export function writeReadRow(
   client: PoolClient,
   table: string,
   write: RowWrite & { readonly data: string },
 ): Promise<boolean> {
-  const { rowCount } = await client.query(upsert(table, '$10::jsonb'), [...parameters(write), write.data]);
-  return rowCount === 1;
+  return run(client, upsert(table, '$12::jsonb'), [...parameters(write), write.data]);
 }
 
 /**
  * Marks a row as deleted because a read found the object gone; its last state stays. Where there is no row,
  * the newest event of the entity gives the state. False where the guard held it back or no state is known.
  */
-export async function writeTombstone(
-  client: PoolClient,
-  table: string,
-  object: string,
-  write: RowWrite,
-): Promise<boolean> {
+export function writeTombstone(client: PoolClient, table: string, write: RowWrite): Promise<boolean> {
   const data = `coalesce(
     (select data from stripe.${escapeIdentifier(table)} where account = $1 and id = $2),
     (select event->'data'->'object' from stripe_sync.events
      where account = $1 and object = $10 and object_id = $2
      order by created desc, id desc limit 1))`;
-  const sql = upsert(
-    table,
-    'known.data',
-    `from (select ${data} as data) as known where known.data is not null`,
-  );
-  const { rowCount } = await client.query(sql, [...parameters(write), object]);
-  return rowCount === 1;
+  const known = `from (select ${data} as data) as known where known.data is not null`;
+  return run(client, upsert(table, 'known.data', known), parameters(write));
 }

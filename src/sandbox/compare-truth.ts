@@ -4,10 +4,14 @@ import { entityKeyFields, listableObjects, syncedObjects, tableOf } from '../str
 import { storableJson } from '../stripe/storable-json.js';
 
 /** What Stripe has, as the simulator tells it: object name, then id, then state. */
-export type TrueObjects = ReadonlyMap<
-  string,
-  ReadonlyMap<string, { readonly data: Readonly<Record<string, unknown>>; readonly deleted: boolean }>
->;
+export type TrueObjects = ReadonlyMap<string, ReadonlyMap<string, TrueState>>;
+
+interface TrueState {
+  readonly data: Readonly<State>;
+  readonly deleted: boolean;
+  /** All items of an embedded list that Stripe cuts short, under the name of its field. */
+  readonly complete?: Readonly<Record<string, readonly unknown[]>>;
+}
 
 export interface Difference {
   readonly object: string;
@@ -58,7 +62,7 @@ export async function compareTruth(
       } else if (known.deleted) {
         tombstones += 1;
       } else {
-        const keys = differingKeys(JSON.parse(storableJson(JSON.stringify(known.data))), row.data);
+        const keys = differingKeys(JSON.parse(storableJson(JSON.stringify(wholeState(known)))), row.data);
         if (keys.length === 0) equal += 1;
         else differences.push({ object, id, kind: 'differs', keys });
       }
@@ -81,6 +85,15 @@ async function readRows(pool: Pool, account: string, table: string) {
 function keyOf(object: string, id: string, data: Readonly<State>): string {
   const fields = entityKeyFields(object);
   return fields.length > 1 ? fields.map((field) => String(data[field])).join(':') : id;
+}
+
+/** The object as a row has to hold it: with whole lists. */
+function wholeState({ data, complete = {} }: TrueState): State {
+  const lists = Object.entries(complete).map(([field, items]) => {
+    const list = { ...(data[field] as State), data: items, has_more: false };
+    return [field, list] as const;
+  });
+  return { ...data, ...Object.fromEntries(lists) };
 }
 
 function differingKeys(truth: State, row: State): string[] {

@@ -53,6 +53,8 @@ export interface StripeResponse {
   readonly requestId: string | null;
   /** Stripe's clock (its `Date` header) in whole seconds; null where the header is missing. */
   readonly date: number | null;
+  /** The header itself, where `date` was corrected by what answers before and after it said. */
+  readonly saidDate?: number | null;
   /** Our monotonic clock, from before sending until the whole body was read, in milliseconds. */
   readonly durationMs: number;
   /** The version that the body is rendered in. */

@@ -11,6 +11,7 @@ import {
 import type { Pool } from 'pg';
 import { type ActivityLog, createActivities } from '../../activities/index.js';
 import { UserError } from '../domain/failures.js';
+import type { HandlerRunner } from '../handlers/run-handler.js';
 import type { StripeClient } from '../stripe/client.js';
 
 export interface WorkerOptions {
@@ -20,6 +21,8 @@ export interface WorkerOptions {
   readonly pool: Pool;
   readonly stripe: (account: string) => StripeClient;
   readonly log: ActivityLog;
+  /** Runs the user's handlers, where there are any. */
+  readonly handlers?: HandlerRunner | undefined;
   /** Aborts when the worker begins to shut down. */
   readonly stopping: AbortSignal;
 }
@@ -33,7 +36,7 @@ const SHUTDOWN_GRACE = '10 seconds';
 
 /** A worker for all workflows and activities, not running yet. */
 export function createWorker(options: WorkerOptions): Promise<Worker> {
-  const { connection, namespace, taskQueue, pool, stripe, log, stopping } = options;
+  const { connection, namespace, taskQueue, pool, stripe, log, handlers, stopping } = options;
   // Each account's long poll listens to it.
   setMaxListeners(0, stopping);
   return Worker.create({
@@ -41,7 +44,7 @@ export function createWorker(options: WorkerOptions): Promise<Worker> {
     namespace,
     taskQueue,
     workflowBundle: { codePath: workflowBundlePath() },
-    activities: createActivities({ pool, stripe, log, stopping }),
+    activities: createActivities({ pool, stripe, log, handlers, stopping }),
     maxConcurrentActivityTaskExecutions: ACTIVITY_SLOTS,
     maxConcurrentLocalActivityExecutions: LOCAL_ACTIVITY_SLOTS,
     shutdownGraceTime: SHUTDOWN_GRACE,

@@ -33,7 +33,13 @@ describe('the listing of a type', () => {
     const room = await createActivityRoom(database);
     const ids = room.simulator.createMany('customer', 250);
     const result = await list(room);
-    expect(result).toEqual({ position: null, rows: 250, skipped: null, ambiguous: [] });
+    expect(result).toEqual({
+      position: null,
+      rows: 250,
+      skipped: null,
+      ambiguous: [],
+      refused: { count: 0, first: [] },
+    });
     const rows = await room.rows('customer');
     expect(idsOf(rows)).toEqual(ids.toSorted());
     expect(rows[0]?.data).toEqual(room.simulator.get('customer', rows[0]?.id ?? '')?.data);

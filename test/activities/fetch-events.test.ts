@@ -269,6 +269,106 @@ describe('the pace of fetches that follow one another at once', () => {
   });
 });
 
+describe('what a fetch asks of Stripe', () => {
+  it('is one request in each interval, also where the interval does not divide the wait', async () => {
+    const room = await createActivityRoom(database);
+    let last: Partial<FetchInput> = { cursor: firstEvent(room, 100) };
+    const began = performance.now();
+    const before = room.simulator.stats().requests.events;
+    for (let fetch = 0; fetch < 5; fetch += 1) {
+      const { report } = await room.run(
+        'fetchEvents',
+        asked(room, { ...last, pollSeconds: 1.7, waitSeconds: 2 }),
+      );
+      last = { ...last, ...following(report), caughtUp: report.caughtUp };
+    }
+    const intervals = (performance.now() - began) / 1_700;
+    expect(room.simulator.stats().requests.events - before).toBeLessThanOrEqual(intervals + 1);
+  });
+
+  it('waits for as long as Stripe asked for, over several fetches', async () => {
+    const at: number[] = [];
+    const room = await createActivityRoom(database, {
+      between: async () => {
+        at.push(performance.now());
+        throw new StripeFailure('rate-limited', { message: 'slow down', retryAfterMs: 2_500 });
+      },
+    });
+    const cursor = { id: 'evt_x', created: room.now() - 10 };
+    for (let fetch = 0; fetch < 4; fetch += 1)
+      await room.run('fetchEvents', asked(room, { cursor, caughtUp: false, trouble: 'slow down' }));
+    expect(at.length).toBeGreaterThan(1);
+    for (const [index, time] of at.entries())
+      if (index > 0) expect(time - (at[index - 1] ?? 0)).toBeGreaterThan(2_400);
+  });
+
+  it('is counted, what a killed attempt had asked too', async () => {
+    const hanging = hangingRequest();
+    let asks = 0;
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        asks += 1;
+        return asks === 6 ? hanging.request() : get(path);
+      },
+    });
+    const cursor = firstEvent(room, 500);
+    for (let ago = 450; ago > 0; ago -= 1) customers(room, 2, ago + 10);
+    const lost = room.begin('fetchEvents', asked(room, { cursor }), { activityId: 'one' });
+    while (asks < 6) await sleep(10);
+    const heartbeatDetails = lost.heartbeats.at(-1);
+    const second = { activityId: 'one', attempt: 2, heartbeatDetails };
+    await room.run('fetchEvents', asked(room, { cursor }), second);
+    const { rows } = await database.pool.query(
+      'select sum(reads)::int as reads from stripe_sync.reads where account = $1',
+      [room.account],
+    );
+    expect(rows).toEqual([{ reads: asks }]);
+    hanging.end();
+    await lost.result.catch(() => undefined);
+  });
+});
+
+describe('an attempt that follows one which PostgreSQL ended in the middle of a walk', () => {
+  it('does not say that the list was read to its end before it is, whatever the poll interval', async () => {
+    let pages = 0;
+    let isBroken = false;
+    const lostConnection = Object.assign(new Error('connection lost'), { code: 'ECONNRESET' });
+    const pool = new Proxy(database.pool, {
+      get(target, property) {
+        const value = Reflect.get(target, property) as unknown;
+        if (typeof value !== 'function') return value;
+        if (property !== 'query') return value.bind(target);
+        return (...args: unknown[]) => {
+          if (String(args[0]).includes('with listed')) pages += 1;
+          if (pages === 2 || isBroken) {
+            pages += 1;
+            isBroken = true;
+            return Promise.reject(lostConnection);
+          }
+          return value.apply(target, args) as unknown;
+        };
+      },
+    });
+    const room = await createActivityRoom(database, { pool });
+    const cursor = firstEvent(room, 100);
+    customers(room, 250, 60);
+    const over = { cursor, pollSeconds: 10, waitSeconds: 60 };
+    const lost = room.begin('fetchEvents', asked(room, over), { activityId: 'one' });
+    await expect(lost.result).rejects.toMatchObject({ type: 'PostgreSQL/unavailable' });
+    isBroken = false;
+    const { report, references } = await room.run('fetchEvents', asked(room, over), {
+      activityId: 'one',
+      attempt: 2,
+      heartbeatDetails: lost.heartbeats.at(-1),
+    });
+    expect(references).toHaveLength(250);
+    expect(report.caughtUp).toBe(true);
+    const moved = movedBy(report, cursor).cursor;
+    const window = { account: room.account, from: cursor.created + 1, to: moved?.created ?? 0 };
+    expect(await room.run('rescanEvents', window)).toMatchObject({ listed: 250, leaked: 0 });
+  });
+});
+
 describe('an event that a webhook told of first', () => {
   it('is handed on once, and measured when the list shows it', async () => {
     const room = await createActivityRoom(database);
@@ -505,7 +605,7 @@ describe('what Stripe answers amiss', () => {
     const first = await room.run('fetchEvents', asked(room, { cursor, waitSeconds: 30 }));
     expect(first.report.trouble).toMatch(/does not accept the API key/);
     const { trouble } = first.report;
-    const second = await room.run('fetchEvents', asked(room, { cursor, trouble, waitSeconds: 5 }));
+    const second = await room.run('fetchEvents', asked(room, { cursor, trouble, waitSeconds: 8 }));
     expect(second.report.failedPasses).toBeGreaterThan(3);
   });
 

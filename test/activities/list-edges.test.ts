@@ -128,6 +128,7 @@ describe('clocks that are wrong', () => {
     'Date jumps back by an hour now and then': dates((date, answer) =>
       answer % 3 === 0 ? date - HOUR : date,
     ),
+    'Date is far ahead now and then': dates((date, answer) => (answer % 6 === 4 ? date + HOUR : date)),
     'Date is missing now and then': dates((date, answer) => (answer % 2 === 0 ? date : null)),
   };
 

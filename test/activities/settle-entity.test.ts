@@ -22,7 +22,6 @@ function asked(room: ActivityRoom, over: Partial<SettleInput> = {}): SettleInput
     objectId: ID,
     ids: [],
     after: room.now() - 10,
-    atOnce: false,
     apiVersion: null,
     ...over,
   };
@@ -52,19 +51,6 @@ describe('a tie of one second', () => {
     expect(row?.source).toMatch(/^read:req_/);
     expect(room.simulator.stats().requests.retrieve).toBe(1);
     expect(await room.outcomes()).toEqual({ evt_a: 'fetched', evt_b: 'fetched' });
-  });
-
-  it('leaves a fresh row at once and is proven later, where it is told to read at once', async () => {
-    const room = await createActivityRoom(database);
-    make(room, 'now');
-    const second = room.now();
-    const event = { object: 'customer', id: ID, description: 'now' };
-    await room.receive([eventOf('evt_a', 'customer.updated', second, event)]);
-    const settling = settle(room, { ids: ['evt_a'], after: second, atOnce: true });
-    while ((await room.rows('customer')).length === 0) await sleep(20);
-    expect(await room.outcomes()).toEqual({ evt_a: null });
-    expect(await settling).toMatchObject({ fetched: 1 });
-    expect(room.simulator.stats().requests.retrieve).toBeGreaterThan(1);
   });
 
   it('is read again where the answer took so long that it may be older than the second in question', async () => {
@@ -167,7 +153,7 @@ describe('a read', () => {
     const room = await createActivityRoom(database);
     make(room, 'now');
     const after = room.now();
-    await settle(room, { after, atOnce: true });
+    await settle(room, { after });
     expect((await room.rows('customer'))[0]?.asOf).toBeGreaterThan(after);
   });
 

@@ -7,9 +7,9 @@ import {
   beginBackfill,
   deepRescanWindow,
   type FetchReport,
-  isDue,
   openedState,
   rescanWindow,
+  withBeginning,
 } from '../../src/domain/account-state.js';
 
 const DAY = 86_400;
@@ -64,13 +64,6 @@ describe('after a fetch', () => {
     const after = afterFetch(opened(), { ...old, marks, stripeNow: NOW + 20, lateness: [2] }, LIMITS);
     expect(after.cursor).toEqual({ id: 'evt_b', created: NOW + 10 });
     expect(after.lag.seconds).toBe(5);
-  });
-
-  it('a clock that was far ahead once does not stay', () => {
-    const ahead = afterFetch(opened(), report({ stripeNow: NOW + DAY }), LIMITS);
-    expect(afterFetch(ahead, report({ stripeNow: NOW + 1 }), LIMITS).stripeNow).toBe(NOW + 1);
-    expect(isDue(NOW + DAY, NOW + 1, 600)).toBe(true);
-    expect(isDue(NOW, NOW + 1, 600)).toBe(false);
   });
 });
 
@@ -172,6 +165,18 @@ describe('the window of a rescan', () => {
     }
     expect(times.size).toBeGreaterThanOrEqual(2);
     expect(Math.max(...times.values())).toBeGreaterThanOrEqual(DAY);
+  });
+
+  it('is due by the clock also where nothing new comes, and once a day at most', () => {
+    const quiet = at(NOW, { beganAt: NOW - 3 * DAY, deepRescannedTo: NOW, stripeNow: NOW + DAY });
+    expect(deepRescanWindow(quiet, DAY)).toMatchObject({ from: NOW - DAY, to: NOW });
+    expect(deepRescanWindow({ ...quiet, deepRescannedAt: NOW + DAY - 600 }, DAY)).toBeNull();
+  });
+
+  it('of an account that 0.1.0 opened begins after what that version has rescanned', () => {
+    const { beganAt: _, ...old } = at(NOW, { rescannedTo: NOW - 500 });
+    expect(rescanWindow(withBeginning(old), 3_600)?.from).toBe(NOW - 499);
+    expect(withBeginning(at(NOW)).beganAt).toBe(NOW - 10 * DAY);
   });
 });
 

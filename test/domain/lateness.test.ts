@@ -13,29 +13,35 @@ const polled = (created: number, lookedAt: number | null) => ({ created, lookedA
 
 describe('lateness', () => {
   it('lies between the last look in vain and the look that found the event', () => {
-    expect(latenessOf([polled(90, 103)], 100, 105)).toEqual([{ atLeast: 12, atMost: 15 }]);
+    expect(latenessOf([polled(90, 103)], 100, 105, 1)).toEqual([{ atLeast: 12, atMost: 15 }]);
   });
 
   it('is counted only for what surfaced behind an event of an earlier pass', () => {
-    expect(latenessOf([polled(100, 104), polled(101, 104)], 100, 105)).toEqual([]);
+    expect(latenessOf([polled(100, 104), polled(101, 104)], 100, 105, 1)).toEqual([]);
   });
 
   it('is not counted before the first pass, nor where nobody had looked', () => {
-    expect(latenessOf([polled(90, 103)], null, 105)).toEqual([]);
-    expect(latenessOf([polled(90, null)], 100, 105)).toEqual([]);
+    expect(latenessOf([polled(90, 103)], null, 105, 1)).toEqual([]);
+    expect(latenessOf([polled(90, null)], 100, 105, 1)).toEqual([]);
   });
 
   it('is not made up of a time in which nobody looked', () => {
-    expect(latenessOf([polled(90, 92)], 100, 3_700)).toEqual([]);
-    expect(latenessOf([polled(90, 92)], 100, 140)).toEqual([{ atLeast: 1, atMost: 50 }]);
-    // Between two looks that are far apart, but prove enough by themselves.
-    expect(latenessOf([polled(90, 241)], 1_000, 390)).toEqual([{ atLeast: 150, atMost: 300 }]);
+    expect(latenessOf([polled(90, 92)], 100, 3_700, 1)).toEqual([]);
+    expect(latenessOf([polled(90, 92)], 100, 102, 1)).toEqual([]);
+    expect(latenessOf([polled(90, 92)], 100, 100, 1)).toEqual([{ atLeast: 1, atMost: 10 }]);
+    // Between two looks that are far apart, but prove enough by themselves; or that the interval keeps apart.
+    expect(latenessOf([polled(90, 141)], 1_000, 240, 1)).toEqual([{ atLeast: 50, atMost: 150 }]);
+    expect(latenessOf([polled(90, 92)], 100, 150, 60)).toEqual([{ atLeast: 1, atMost: 60 }]);
+  });
+
+  it('is never more at least than at most, whatever the clocks said', () => {
+    expect(latenessOf([polled(90, 4_000)], 100, 105, 1)).toEqual([{ atLeast: 15, atMost: 15 }]);
   });
 
   it('is counted for what a webhook had told of when the list was read without it', () => {
     const told = (created: number, lookedAt: number) => ({ created, lookedAt, knownBefore: true });
-    expect(latenessOf([told(100, 104)], 50, 106)).toEqual([{ atLeast: 3, atMost: 6 }]);
-    expect(latenessOf([told(100, 100)], 50, 101)).toEqual([]);
+    expect(latenessOf([told(100, 104)], 50, 106, 1)).toEqual([{ atLeast: 3, atMost: 6 }]);
+    expect(latenessOf([told(100, 100)], 50, 101, 1)).toEqual([]);
   });
 
   it('makes a lag that covers what may be and leaves a margin over what is proven', () => {

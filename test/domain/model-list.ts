@@ -53,7 +53,7 @@ export function createModelList(events: readonly ModelEvent[], options: ModelLis
     const news = listed.filter(({ id }) => !seen.has(id)).length;
     for (const { id } of listed) seen.add(id);
     const newest = listed.length === 0 ? null : Math.max(...listed.map(({ created }) => created));
-    return { listed, hasMore, news, readAt: date(now) ?? newest };
+    return { listed, hasMore, news, readAt: date(now) ?? newest, saidAt: date(now) };
   }
 
   return { answer, seen };

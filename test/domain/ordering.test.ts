@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { SecondEnd } from '../../src/domain/chain.js';
 import { type CurrentRow, type PendingChange, planChanges, planRead } from '../../src/domain/ordering.js';
 
 const CUSTOMER = { retrievable: true, recreatable: false };
@@ -125,6 +125,8 @@ describe('what becomes of a change', () => {
       applied: ['a'],
       stale: [],
       fetch: null,
+      contested: null,
+      steps: [{ id: 'a', outcome: 'applied', superseded: false }],
     });
   });
 });
@@ -158,7 +160,13 @@ describe('what becomes of a read', () => {
       { id: 'a', created: 6 },
       { id: 'b', created: 8 },
     ]);
-    expect(plan).toEqual({ store: true, settled: ['a'], waiting: ['b'], after: 9 });
+    expect(plan).toEqual({
+      store: true,
+      settled: ['a'],
+      waiting: ['b'],
+      after: 9,
+      steps: [{ id: 'a', outcome: 'fetched', superseded: true }],
+    });
   });
 
   it('is not stored where the clock cannot tell it from the row', () => {
@@ -169,124 +177,209 @@ describe('what becomes of a read', () => {
   });
 });
 
-/** The truth of one object: its states in order, the last one Stripe's present state. */
-interface History {
-  readonly changes: readonly PendingChange[];
-  readonly final: { readonly digest: string; readonly deleted: boolean };
-}
+describe('what the row and a change make of each other', () => {
+  const older = row(1, 4);
+  const covering = row(5, 8);
+  const creation = row(6, 6, { source: 'c', sourceKind: 'created', digest: 'born' });
+  const written = row(6, 6, { source: 'w', sourceKind: 'updated', digest: 'w' });
+  const tombstone = row(6, 6, { source: 'd', sourceKind: 'deleted', deleted: true });
+  const created = change('x', 6, { kind: 'created' });
+  const updated = change('x', 6);
+  const deleted = change('x', 6, { kind: 'deleted' });
+  const same = change('x', 6, { digest: 'row' });
 
-const steps = fc.array(fc.record({ gap: fc.integer({ min: 0, max: 2 }), delete: fc.boolean() }), {
-  minLength: 1,
-  maxLength: 8,
+  it.each([
+    ['no row', null, updated, CUSTOMER, 'apply'],
+    ['an older row', older, updated, CUSTOMER, 'apply'],
+    ['an older row, and a deletion', older, deleted, CUSTOMER, 'delete'],
+    ['a newer row', row(7, 9), updated, CUSTOMER, 'stale'],
+    ['a newer row that a creation is behind', row(7, 9), created, CUSTOMER, 'stale'],
+    ['a newer row that denies a deletion', row(7, 9), deleted, CUSTOMER, 'fetch'],
+    ['a newer row of another life', row(7, 9), deleted, COUPON, 'stale'],
+    ['a row of the same state', covering, same, CUSTOMER, 'same'],
+    ['a row of the same time and another state', covering, updated, CUSTOMER, 'fetch'],
+    ['a row that an update of the second wrote', written, updated, CUSTOMER, 'fetch'],
+    ['a row that the creation wrote', creation, updated, CUSTOMER, 'apply'],
+    ['a row that a creation wrote, but perhaps a second one', creation, updated, COUPON, 'fetch'],
+    ['a row of the second, and its creation', written, created, CUSTOMER, 'stale'],
+    ['a row of the second, and perhaps a second creation', written, created, COUPON, 'fetch'],
+    ['a row of the second, and its deletion', written, deleted, CUSTOMER, 'delete'],
+    ['a row of the second, and perhaps the end of an earlier life', written, deleted, COUPON, 'fetch'],
+    ['a tombstone of the second', tombstone, updated, CUSTOMER, 'stale'],
+    ['a tombstone of the second, and perhaps a next life', tombstone, created, COUPON, 'fetch'],
+    ['an older tombstone', row(1, 4, { deleted: true }), updated, CUSTOMER, 'fetch'],
+    ['an older tombstone, and another life', row(1, 4, { deleted: true }), created, COUPON, 'revive'],
+    ['a newer tombstone', row(7, 7, { deleted: true }), created, COUPON, 'stale'],
+  ] as const)('%s', (_name, current, given, traits, expected) => {
+    const plan = planChanges(current, [given], traits);
+    const outcome =
+      plan.fetch !== null
+        ? 'fetch'
+        : plan.stale.length > 0
+          ? 'stale'
+          : plan.apply === null
+            ? 'same'
+            : plan.apply.deleted
+              ? 'delete'
+              : current?.deleted
+                ? 'revive'
+                : 'apply';
+    expect(outcome).toBe(expected);
+  });
 });
 
-/** @param states how many different states there are; few of them make changes that undo one another */
-function historyOf(drawn: { gap: number; delete: boolean }[], recreatable: boolean, states = 1_000): History {
-  const changes: PendingChange[] = [];
-  let at = 100;
-  let alive = false;
-  drawn.forEach((step, index) => {
-    at += step.gap;
-    if (!alive && changes.length > 0 && !recreatable) return;
-    const kind = !alive ? 'created' : step.delete ? 'deleted' : 'updated';
-    alive = kind !== 'deleted';
-    changes.push({
-      id: `evt_${(index * 37) % 11}_${index}`,
-      created: at,
-      kind,
-      digest: `state ${index % states}`,
-      usable: true,
+describe('a second whose end is known', () => {
+  const end = (digest: string, order: readonly string[], second = 6): SecondEnd => ({
+    second,
+    digest,
+    order,
+  });
+  const pair = [change('b', 6), change('a', 6)];
+
+  it('is asked for where states of one second contest, and only there', () => {
+    expect(planChanges(null, pair, CUSTOMER).contested).toBe(6);
+    expect(planChanges(row(5, 8), [change('a', 6)], CUSTOMER).contested).toBe(6);
+    expect(planChanges(row(1, 4), [change('a', 6)], CUSTOMER).contested).toBeNull();
+    expect(planChanges(null, [change('a', 6, { usable: false })], CUSTOMER)).toMatchObject({
+      fetch: { ids: ['a'] },
+      contested: null,
+    });
+    const tombstone = row(1, 4, { deleted: true });
+    expect(planChanges(tombstone, [change('a', 6)], CUSTOMER).contested).toBeNull();
+    expect(planChanges(tombstone, pair, CUSTOMER).contested).toBeNull();
+    const withDeletion = [change('d', 5, { kind: 'deleted' }), change('a', 6)];
+    expect(planChanges(null, withDeletion, CUSTOMER).contested).toBeNull();
+    expect(planChanges(null, pair, CUSTOMER, end('a', ['c'])).contested).toBeNull();
+  });
+
+  it('takes an older row, or none, there without a read', () => {
+    for (const current of [null, row(1, 5)]) {
+      const plan = planChanges(current, pair, CUSTOMER, end('a', ['b', 'a']));
+      expect(plan).toMatchObject({
+        apply: { id: 'a', version: { asOf: 6, asOfUntil: 6 } },
+        applied: ['a'],
+        stale: ['b'],
+        fetch: null,
+      });
+    }
+  });
+
+  it('takes the row of the creation there, since all else of that second follows it', () => {
+    const creation = row(6, 6, { source: 'c', sourceKind: 'created', digest: 'born' });
+    const plan = planChanges(creation, pair, CUSTOMER, end('b', ['c', 'a', 'b']));
+    expect(plan).toMatchObject({ apply: { id: 'b' }, stale: ['a'], fetch: null });
+    // Back in the state of the creation: the row says from now on that an update wrote it.
+    const back = [change('a', 6), change('b', 6, { digest: 'born' })];
+    expect(planChanges(creation, back, CUSTOMER, end('born', ['c', 'a', 'b']))).toMatchObject({
+      apply: { id: 'b' },
     });
   });
-  const last = changes.at(-1);
-  return { changes, final: { digest: last?.digest ?? '', deleted: last?.kind === 'deleted' } };
-}
 
-/** Runs batches through the planner as the apply path does, answering each read with the present state. */
-function settle(history: History, batches: readonly PendingChange[][], traits: typeof CUSTOMER) {
-  let current: CurrentRow | null = null;
-  let now = 200;
-  const shown: CurrentRow[] = [];
-  for (const batch of batches) {
-    let pending = batch;
-    for (let round = 0; pending.length > 0; round += 1) {
-      expect(round).toBeLessThan(10);
-      const plan = planChanges(current, pending, traits);
-      if (plan.apply !== null) {
-        const applied = pending.find((entry) => entry.id === plan.apply?.id);
-        if (applied === undefined) throw new Error('the plan applies one of its changes');
-        const { version, deleted, id } = plan.apply;
-        current = { ...version, deleted, source: id, sourceKind: applied.kind, digest: applied.digest };
-        shown.push(current);
-      }
-      const left = new Set(plan.fetch?.ids ?? []);
-      expect(new Set([...plan.applied, ...plan.stale, ...left])).toEqual(
-        new Set(pending.map((entry) => entry.id)),
-      );
-      pending = pending.filter((entry) => left.has(entry.id));
-      if (plan.fetch === null) break;
-      now += 5;
-      const read = { asOf: now - 1, asOfUntil: now };
-      const outcome = planRead(current, read, pending);
-      if (outcome.store) {
-        const { digest, deleted } = history.final;
-        current = {
-          ...read,
-          deleted,
-          digest: deleted ? (current?.digest ?? digest) : digest,
-          source: `read:${now}`,
-          sourceKind: null,
-        };
-        shown.push(current);
-      }
-      pending = pending.filter((entry) => outcome.waiting.includes(entry.id));
-    }
-  }
-  return { current, shown };
-}
+  it('leaves a row alone that is there already', () => {
+    const written = row(6, 6, { source: 'w', sourceKind: 'updated', digest: 'w' });
+    const plan = planChanges(written, [change('a', 6)], CUSTOMER, end('w', ['a', 'w']));
+    expect(plan).toMatchObject({ apply: null, applied: [], stale: ['a'], fetch: null });
+    const listed = row(5, 8, { digest: 'w' });
+    const both = [change('a', 6), change('w', 6)];
+    expect(planChanges(listed, both, CUSTOMER, end('w', ['a', 'w']))).toMatchObject({
+      apply: null,
+      applied: ['w'],
+      stale: ['a'],
+      fetch: null,
+    });
+  });
 
-describe('any order of arrival', () => {
-  it.each([
-    { name: 'an object with an id of Stripe', traits: CUSTOMER, states: 1_000 },
-    { name: 'an object that is created again under its id', traits: COUPON, states: 1_000 },
-    { name: 'an object whose changes undo one another', traits: CUSTOMER, states: 2 },
-    { name: 'a recreated object whose changes undo one another', traits: COUPON, states: 2 },
-  ])('ends in the final state of $name, with no step back', ({ traits, states }) => {
-    fc.assert(
-      fc.property(
-        steps,
-        fc.array(fc.nat(), { maxLength: 24 }),
-        fc.array(fc.integer({ min: 1, max: 4 })),
-        (drawn, shuffle, sizes) => {
-          const history = historyOf(drawn, traits.recreatable, states);
-          const { changes } = history;
-          const arrivals = [...changes, ...shuffle.map((pick) => changes[pick % changes.length])]
-            .flatMap((entry, index) =>
-              entry === undefined
-                ? []
-                : [{ entry, key: shuffle[index % Math.max(1, shuffle.length)] ?? index }],
-            )
-            .sort((a, b) => a.key - b.key)
-            .map(({ entry }) => entry);
-          const batches: PendingChange[][] = [];
-          const settled = new Set<string>();
-          let taken = 0;
-          for (let index = 0; taken < arrivals.length; index += 1) {
-            const size = sizes[index % Math.max(1, sizes.length)] ?? 1;
-            const batch = arrivals.slice(taken, taken + size).filter((entry) => !settled.has(entry.id));
-            for (const entry of batch) settled.add(entry.id);
-            batches.push([...new Map(batch.map((entry) => [entry.id, entry])).values()]);
-            taken += size;
-          }
-          const { current, shown } = settle(history, batches, traits);
-          expect(current?.deleted).toBe(history.final.deleted);
-          if (!history.final.deleted) expect(current?.digest).toBe(history.final.digest);
-          if (states < 1_000) return;
-          const order = shown.map((state) => Number(state.digest.replace('state ', '')));
-          expect(order).toEqual([...order].sort((a, b) => a - b));
-        },
-      ),
-      { numRuns: 1_000 },
-    );
+  it('does not move a row within the second: a change that is still missing might make it a step back', () => {
+    const written = row(6, 6, { source: 'w', sourceKind: 'updated', digest: 'w' });
+    expect(planChanges(written, [change('a', 6)], CUSTOMER, end('a', ['w', 'a']))).toMatchObject({
+      apply: null,
+      fetch: { ids: ['a'], after: 6 },
+      contested: null,
+    });
+  });
+
+  it('says nothing of another second, of changes it has not seen, or of an end that is not at hand', () => {
+    const fetch = { ids: ['b', 'a'], after: 6 };
+    expect(planChanges(null, pair, CUSTOMER, end('a', ['b', 'a'], 5))).toMatchObject({ fetch });
+    expect(planChanges(null, pair, CUSTOMER, end('a', ['a']))).toMatchObject({ fetch });
+    expect(planChanges(null, pair, CUSTOMER, end('z', ['b', 'a', 'z']))).toMatchObject({ fetch });
+  });
+
+  it('goes before the order of ids where the object cannot be read', () => {
+    const unreadable = { retrievable: false, recreatable: false };
+    expect(planChanges(null, pair, unreadable)).toMatchObject({ apply: { id: 'b' }, contested: 6 });
+    expect(planChanges(null, pair, unreadable, end('a', ['b', 'a']))).toMatchObject({
+      apply: { id: 'a' },
+      stale: ['b'],
+      contested: null,
+    });
+    const written = row(6, 6, { source: 'w', sourceKind: 'updated', digest: 'w' });
+    expect(planChanges(written, pair, unreadable, end('w', ['a', 'b', 'w']))).toMatchObject({
+      apply: null,
+      stale: ['b', 'a'],
+    });
+    expect(planChanges(written, pair, unreadable, end('a', ['w', 'b', 'a']))).toMatchObject({
+      apply: { id: 'a' },
+    });
+  });
+});
+
+describe('the steps of a plan', () => {
+  it('are in the order of time: by second, a creation first, then by evidence, a deletion last', () => {
+    const changes = [
+      change('a', 7),
+      change('b', 6),
+      change('c', 6),
+      change('d', 6, { kind: 'created' }),
+      change('e', 5),
+    ];
+    const plan = planChanges(null, changes, CUSTOMER);
+    expect(plan.steps.map((step) => step.id)).toEqual(['e', 'd', 'b', 'c', 'a']);
+    expect(plan.steps.map((step) => step.superseded)).toEqual([true, true, true, true, false]);
+    expect(plan.steps.map((step) => step.outcome)).toEqual(['stale', 'stale', 'stale', 'stale', 'applied']);
+    const deletion = [
+      change('a', 6, { kind: 'deleted' }),
+      change('b', 6),
+      change('c', 6, { kind: 'created' }),
+    ];
+    expect(planChanges(null, deletion, CUSTOMER).steps.map((step) => step.id)).toEqual(['c', 'b', 'a']);
+    const chain: SecondEnd = { second: 6, digest: 'a', order: ['c', 'b', 'a'] };
+    const pending = [change('a', 6), change('b', 6), change('c', 6)];
+    expect(planChanges(null, pending, CUSTOMER, chain).steps).toEqual([
+      { id: 'c', outcome: 'stale', superseded: true },
+      { id: 'b', outcome: 'stale', superseded: true },
+      { id: 'a', outcome: 'applied', superseded: false },
+    ]);
+  });
+
+  it('leave out what waits for a read', () => {
+    const plan = planChanges(row(6, 6), [change('a', 6), change('b', 5)], CUSTOMER);
+    expect(plan.steps).toEqual([{ id: 'b', outcome: 'stale', superseded: true }]);
+  });
+
+  it('say that the state of the row was passed in the same plan', () => {
+    const plan = planChanges(row(5, 6), [change('s', 6, { digest: 'row' }), change('n', 9)], CUSTOMER);
+    expect(plan.steps).toEqual([
+      { id: 's', outcome: 'applied', superseded: true },
+      { id: 'n', outcome: 'applied', superseded: false },
+    ]);
+  });
+
+  it('of a read are in the order of their seconds, then of their ids', () => {
+    const pending = [
+      { id: 'b', created: 5 },
+      { id: 'c', created: 4 },
+      { id: 'a', created: 5 },
+    ];
+    expect(planRead(null, { asOf: 8, asOfUntil: 9 }, pending).steps).toEqual([
+      { id: 'c', outcome: 'fetched', superseded: true },
+      { id: 'a', outcome: 'fetched', superseded: false },
+      { id: 'b', outcome: 'fetched', superseded: false },
+    ]);
+    expect(planRead(row(8, 9), { asOf: 8, asOfUntil: 9 }, pending).steps).toMatchObject([
+      { id: 'c', outcome: 'stale', superseded: true },
+      { id: 'a', superseded: true },
+      { id: 'b', superseded: true },
+    ]);
   });
 });

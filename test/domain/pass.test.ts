@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { advanceCursor, type Position } from '../../src/domain/cursor.js';
+import { initialLag, nextLag } from '../../src/domain/lag.js';
+import { evidentLateness, latenessOf } from '../../src/domain/lateness.js';
 import { type PassResult, pass, type Reading } from '../../src/domain/pass.js';
 import { lookedAt } from '../../src/domain/trail.js';
 import { createdOf, createModelList, type ModelEvent, type ModelList, modelId } from './model-list.js';
@@ -306,6 +308,50 @@ describe('an event that surfaces late', () => {
   );
 });
 
+describe('the lag under bursts', () => {
+  it('does not grow with how seldom the loop looks: it stays near what was late', () => {
+    const events: ModelEvent[] = [];
+    for (let burst = 0; burst < 12; burst += 1) {
+      for (let made = 0; made < 96; made += 1) {
+        const at = 1_000 + burst * 80 + made / 400;
+        events.push({ id: modelId(events.length, made), at, visibleAt: at + 0.2, order: made });
+      }
+      const at = 1_000 + burst * 80 + 0.1;
+      events.push({ id: modelId(events.length, 500), at, visibleAt: at + 3.5, order: 10_000 });
+      // What comes a little later makes the late one late.
+      const next = 1_001 + burst * 80 + 0.2;
+      events.push({ id: modelId(events.length, 501), at: next, visibleAt: next + 0.1, order: 1 });
+    }
+    const limits = { floorSeconds: 5, maxSeconds: 300 };
+    const list = createModelList(events, { pageSize: 100 });
+    const loop = begin({ anchor: 1_000 });
+    let lag = initialLag(limits);
+    let frontier: number | null = null;
+    let late = 0;
+    for (loop.now = 1_000.6; loop.now < 2_000; loop.now += 1) {
+      const observed: number[] = [];
+      passOver(list, loop, {
+        lag: lag.seconds,
+        onNews(news, { trail, lookedAt: at }) {
+          const first = news.map(({ created }) => ({
+            created,
+            lookedAt: lookedAt(trail, created, at),
+            knownBefore: false,
+          }));
+          observed.push(...latenessOf(first, frontier, Math.floor(loop.now), 1).map(evidentLateness));
+        },
+      });
+      frontier = Math.max(frontier ?? 0, loop.reading.trail.at(-1)?.created ?? 0);
+      late += observed.length;
+      lag = nextLag(lag, observed, Math.floor(loop.now), limits);
+      advance(loop, lag.seconds);
+    }
+    expect(list.seen.size).toBe(events.length);
+    expect(late).toBeGreaterThan(5);
+    expect(lag.seconds).toBeLessThanOrEqual(16);
+  });
+});
+
 describe('a pass that meets a position which Stripe does not know', () => {
   const events = stream(10, 60, () => 0);
 
@@ -337,6 +383,47 @@ describe('a pass that meets a position which Stripe does not know', () => {
       reading: { reanchored: { gap: { from: 1_025, to: 1_025 + 10 * 86_400 } } },
     });
     expect(list.seen.size).toBe(0);
+  });
+
+  it('tells no gap where the list was read all the while, and its last event has only grown too old', () => {
+    const loop = begin({
+      cursor: { id: 'evt_old', created: 1_000 },
+      anchor: 1_000,
+      lookedAt: 1_000 + 31 * 86_400,
+    });
+    loop.now = 1_060 + 31 * 86_400;
+    const empty = createModelList([], { pageSize: 100 });
+    expect(passOver(empty, loop)).toMatchObject({ complete: true, reading: { reanchored: { gap: null } } });
+    expect(loop.reading).toMatchObject({ cursor: null, anchor: 1_060 + 31 * 86_400 - 6 });
+  });
+
+  it('tells the gap also where there was no cursor, and nobody had read the list for too long', () => {
+    const loop = begin({ anchor: 1_000 });
+    loop.now = 1_000 + 40 * 86_400;
+    const [first] = eventsOf([{ at: loop.now - 5, delay: 0, order: 0 }]);
+    const list = createModelList(first === undefined ? [] : [first], { pageSize: 100 });
+    expect(passOver(list, loop)).toMatchObject({
+      reading: { reanchored: { gap: { from: 1_000, to: 1_000 + 10 * 86_400 } } },
+    });
+    expect(list.seen.size).toBe(1);
+    const read = begin({ anchor: 1_000 });
+    for (const days of [0, 20, 40, 60]) {
+      read.now = 1_000 + days * 86_400;
+      expect(passOver(createModelList([], { pageSize: 100 }), read)?.reading.reanchored).toBeNull();
+    }
+  });
+
+  it('does not give up a good cursor for places of the trail that Stripe mislays', () => {
+    const list = createModelList(events, { pageSize: 5 });
+    const cursor = { id: events[0]?.id ?? '', created: 1_000 };
+    const loop = begin({ cursor });
+    loop.now = 1_061;
+    const forgetful: ModelList = {
+      ...list,
+      answer: (request, now) =>
+        request.kind === 'after' && request.id !== cursor.id ? 'lost' : list.answer(request, now),
+    };
+    expect(passOver(forgetful, loop)).toMatchObject({ nowhere: true, reading: { cursor, reanchored: null } });
   });
 
   it('gives up where Stripe knows none of what it has just listed', () => {

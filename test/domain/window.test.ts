@@ -116,6 +116,8 @@ describe('a rescan', () => {
   it('does not go round in circles where an empty page says that there is more', () => {
     const steps = readWindow({ from: 0, to: 10 });
     steps.next();
-    expect(() => steps.next({ listed: [], hasMore: true, readAt: 1, news: 0 })).toThrow(/there is more/);
+    expect(() => steps.next({ listed: [], hasMore: true, readAt: 1, saidAt: 1, news: 0 })).toThrow(
+      /there is more/,
+    );
   });
 });

@@ -19,10 +19,10 @@ test('an empty database gets all schemas within a few seconds, and a second run 
   const begin = Date.now();
   const report = await run();
   expect(Date.now() - begin).toBeLessThan(10_000);
-  expect(report.migrations).toEqual(['0001_inbox_and_ledger', '0002_lateness']);
+  expect(report.migrations).toEqual(['0001_inbox_and_ledger', '0002_lateness', '0003_change_feed']);
   expect(report.tablesCreated).toHaveLength(objectTables().length);
   await assertMigrated(database.pool);
-  expect(await currentSchemaVersion(database.pool)).toBe(2);
+  expect(await currentSchemaVersion(database.pool)).toBe(3);
   expect(await run()).toEqual(nothingDone);
 });
 

@@ -11,11 +11,14 @@ comment on column stripe_sync.events.looked_at is
 
 alter table stripe_sync.accounts add column began_at timestamptz;
 alter table stripe_sync.accounts add column deep_rescanned_to timestamptz;
+alter table stripe_sync.accounts add column looked_at timestamptz;
 
 comment on column stripe_sync.accounts.began_at is
   'Events are taken from here on, on Stripe''s clock; what is older came with the first backfill';
 comment on column stripe_sync.accounts.deep_rescanned_to is
   'Up to which created everything was listed again by the last deep rescan; null: none yet';
+comment on column stripe_sync.accounts.looked_at is
+  'When the list was last read to its end, on Stripe''s clock: nothing older can have been missed';
 
 -- What a webhook told of and the list has not shown yet. It holds few rows, whatever the ledger's size.
 create index events_unlisted on stripe_sync.events (account, id) where source = 'webhook' and listed_at is null;

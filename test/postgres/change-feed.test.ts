@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { pruneChanges } from '../../src/postgres/prune-changes.js';
+import { type ActivityRoom, createActivityRoom, eventOf } from '../support/activity-room.js';
+import type { TestDatabase } from '../support/database.js';
+import { createMigratedDatabase } from '../support/migrated-database.js';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createMigratedDatabase();
+});
+afterAll(() => database.drop());
+
+interface FeedEntry {
+  readonly sequence: number;
+  readonly event_id: string | null;
+  readonly kind: string;
+  readonly changed: string[];
+}
+
+async function feed(room: ActivityRoom, from = 'changes'): Promise<FeedEntry[]> {
+  const { rows } = await database.pool.query<FeedEntry>(
+    `select sequence, event_id, kind, changed from stripe_sync.${from} where account = $1 order by sequence`,
+    [room.account],
+  );
+  return rows;
+}
+
+const coupon = (name: string, more = {}) => ({ object: 'coupon', id: 'half', name, metadata: {}, ...more });
+
+function apply(room: ActivityRoom, ids: readonly string[]) {
+  const entity = { account: room.account, object: 'coupon', objectId: 'half' };
+  return room.run('applyChanges', { ...entity, ids, hydrate: 'payload', apiVersion: null });
+}
+
+describe('the change feed', () => {
+  it('tells what each event changed, by its top-level keys', async () => {
+    const room = await createActivityRoom(database);
+    await room.receive([
+      eventOf('evt_1', 'coupon.created', 100, coupon('a')),
+      eventOf('evt_2', 'coupon.updated', 110, coupon('b', { metadata: { color: 'red' } })),
+      eventOf('evt_3', 'coupon.deleted', 120, coupon('b', { metadata: { color: 'red' } })),
+      eventOf('evt_4', 'coupon.created', 130, coupon('b', { percent_off: 5 })),
+    ]);
+    for (const id of ['evt_1', 'evt_2', 'evt_3', 'evt_4']) await apply(room, [id]);
+    expect((await feed(room)).map(({ event_id, kind, changed }) => [event_id, kind, changed])).toEqual([
+      ['evt_1', 'created', ['id', 'metadata', 'name', 'object']],
+      ['evt_2', 'updated', ['metadata', 'name']],
+      ['evt_3', 'deleted', []],
+      ['evt_4', 'created', ['metadata', 'percent_off']],
+    ]);
+  });
+
+  it('says nothing of what changed nothing, and nothing twice', async () => {
+    const room = await createActivityRoom(database);
+    await room.receive([
+      eventOf('evt_a', 'coupon.created', 100, coupon('a')),
+      eventOf('evt_b', 'coupon.updated', 110, coupon('a')),
+      eventOf('evt_c', 'coupon.updated', 90, coupon('older')),
+    ]);
+    await apply(room, ['evt_a']);
+    await apply(room, ['evt_b']);
+    await apply(room, ['evt_c']);
+    await apply(room, ['evt_a', 'evt_b', 'evt_c']);
+    expect(await feed(room)).toHaveLength(1);
+    expect(await room.rows('coupon')).toMatchObject([{ source: 'evt_b', asOf: 110 }]);
+  });
+
+  it('notifies whoever listens, with the sequence, once the change is committed', async () => {
+    const room = await createActivityRoom(database);
+    await room.receive([eventOf('evt_1', 'coupon.created', 100, coupon('a'))]);
+    const listener = await database.pool.connect();
+    const heard: string[] = [];
+    listener.on('notification', ({ payload = '' }) => heard.push(payload));
+    await listener.query('listen stripe_sync_changes');
+    await apply(room, ['evt_1']);
+    await listener.query('select 1');
+    listener.release(true);
+    const [entry] = await feed(room);
+    expect(heard).toEqual([String(entry?.sequence)]);
+  });
+
+  it('shows a follower nothing that an older change may still come before', async () => {
+    const room = await createActivityRoom(database);
+    await room.receive([eventOf('evt_1', 'coupon.created', 100, coupon('a'))]);
+    const slow = await database.pool.connect();
+    await slow.query('begin');
+    await slow.query(
+      `insert into stripe_sync.changes (account, object, id, kind, as_of, changed)
+       values ($1, 'coupon', 'slow', 'created', now(), '{}')`,
+      [room.account],
+    );
+    await apply(room, ['evt_1']);
+    // The later number is committed, the earlier one is not: a follower must not pass it.
+    expect(await feed(room, 'settled_changes')).toEqual([]);
+    await slow.query('commit');
+    slow.release();
+    // Other databases of the server may have older transactions under way.
+    const settled = await vi.waitFor(
+      async () => {
+        const entries = await feed(room, 'settled_changes');
+        expect(entries).toHaveLength(2);
+        return entries;
+      },
+      { timeout: 20_000 },
+    );
+    expect(settled[1]?.event_id).toBe('evt_1');
+  });
+
+  it('forgets what is old, a bounded part at a time', async () => {
+    await database.pool.query(
+      `insert into stripe_sync.changes (account, object, id, kind, as_of, changed, recorded_at)
+       select 'old', 'coupon', n::text, 'created', now(), '{}', now() - make_interval(days => n)
+       from generate_series(1, 60) n`,
+    );
+    expect(await pruneChanges(database.pool, 30, 20)).toBe(20);
+    expect(await pruneChanges(database.pool, 30, 20)).toBeLessThanOrEqual(11);
+    expect(await pruneChanges(database.pool, 30, 20)).toBe(0);
+    const { rows } = await database.pool.query(
+      `select count(*)::int as left from stripe_sync.changes where account = 'old'`,
+    );
+    expect([29, 30]).toContain(rows[0]?.left);
+  });
+});

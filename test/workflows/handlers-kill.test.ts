@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createSync, type Sync } from '../support/sync.js';
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const CLI = join(ROOT, 'bin', 'stripe-sync.js');
+const KILLS = 20;
+
+const folder = mkdtempSync(join(tmpdir(), 'stripe-sync-kill-'));
+let sync: Sync | null = null;
+let workers: ChildProcess[] = [];
+afterEach(async () => {
+  for (const worker of workers) worker.kill('SIGKILL');
+  workers = [];
+  await sync?.close();
+  sync = null;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/**
+ * The example's handlers as they are, between two waits: a transaction is open for long enough to be killed before
+ * the booking, after it, and while it commits.
+ */
+function slowHandlers(): string {
+  const file = join(folder, 'handlers.ts');
+  writeFileSync(
+    file,
+    `import { setTimeout as sleep } from 'node:timers/promises';
+     import { defineHandlers, type Handler } from 'durable-stripe-sync';
+     import revenue from ${JSON.stringify(join(ROOT, 'examples', 'revenue', 'handlers.ts'))};
+     const slowly = (handler: Handler): Handler => async (context) => {
+       await sleep(Math.random() * 60);
+       await handler(context);
+       if (Math.random() < 0.7) await sleep(Math.random() * 120);
+     };
+     export default defineHandlers(
+       Object.fromEntries(Object.entries(revenue).map(([type, handler]) => [type, slowly(handler as Handler)])),
+     );`,
+  );
+  return file;
+}
+
+async function startWorker({ environment }: Sync, handlers: string): Promise<ChildProcess> {
+  const worker = spawn(process.execPath, [CLI, 'worker', '--handlers', handlers], {
+    env: environment,
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  workers.push(worker);
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    worker.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+      if (log.includes('the worker runs')) resolve();
+    });
+    worker.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
+  });
+  return worker;
+}
+
+async function kill(worker: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => worker.once('exit', resolve));
+  worker.kill('SIGKILL');
+  await ended;
+  workers = workers.filter((each) => each !== worker);
+}
+
+/** Transactions of workers that have made a booking, or are at it, and have not committed it. */
+async function openBookings({ database }: Sync): Promise<number> {
+  const { rows } = await database.pool.query<{ open: number }>(
+    `select count(distinct pid)::int as open from pg_locks
+     where relation = 'revenue.bookings'::regclass and pid <> pg_backend_pid()`,
+  );
+  return rows[0]?.open ?? 0;
+}
+
+/** Waits until a booking is open that the next kill will tear, or until it takes too long. */
+async function untilBooking(sync: Sync, seconds: number): Promise<number> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+    const open = await openBookings(sync);
+    if (open > 0) return open;
+    await sleep(15);
+  }
+  return 0;
+}
+
+describe('workers with handlers that are killed', () => {
+  it(`${KILLS} times at random, in the middle of bookings too, leave each booking there exactly once`, async () => {
+    sync = await createSync({ seed: 47 });
+    const { simulator, database, account } = sync;
+    await database.pool.query(readFileSync(join(ROOT, 'examples', 'revenue', 'schema.sql'), 'utf8'));
+    const handlers = slowHandlers();
+    // What the account has before it starts gives the traffic invoices to pay.
+    simulator.createMany('customer', 40);
+    simulator.createMany('invoice', 40);
+
+    // Two at a time, of which one is killed, so that there is always somebody to go on, and to meet a dead one's locks.
+    let pair = await Promise.all([startWorker(sync, handlers), startWorker(sync, handlers)]);
+    await sync.start();
+    await sleep(3_000);
+    const since = Math.floor(simulator.now());
+    simulator.startTraffic({ changesPerSecond: 15 });
+
+    let torn = 0;
+    for (let count = 0; count < KILLS; count += 1) {
+      if (count % 2 === 0) torn += (await untilBooking(sync, 4)) > 0 ? 1 : 0;
+      else await sleep(Math.random() * 1_500);
+      const [victim, survivor] = Math.random() < 0.5 ? pair : [pair[1], pair[0]];
+      await kill(victim as ChildProcess);
+      pair = [survivor as ChildProcess, await startWorker(sync, handlers)];
+      if (count === KILLS - 4) simulator.stopTraffic();
+    }
+    simulator.stopTraffic();
+    await sync.rested(since);
+
+    const { rows: events } = await database.pool.query<{ id: string; type: string; outcome: string }>(
+      `select id, type, outcome from stripe_sync.events
+       where account = $1 and type in ('invoice.paid', 'refund.created', 'refund.failed')`,
+      [account],
+    );
+    const { rows: bookings } = await database.pool.query<{ id: string; times: number }>(
+      `select event_id as id, count(*)::int as times from revenue.bookings where account = $1 group by 1`,
+      [account],
+    );
+    const { rows: wrong } = await database.pool.query(
+      `select b.event_id, b.amount, e.event->'data'->'object' as object
+       from revenue.bookings b join stripe_sync.events e on e.account = b.account and e.id = b.event_id
+       where b.account = $1 and b.amount is distinct from case e.type
+         when 'invoice.paid' then (e.event #>> '{data,object,amount_paid}')::bigint
+         when 'refund.created' then -(e.event #>> '{data,object,amount}')::bigint
+         else (e.event #>> '{data,object,amount}')::bigint end`,
+      [account],
+    );
+    const truth = simulator
+      .events()
+      .filter(({ type, created }) => created >= since && type === 'invoice.paid')
+      .map(({ id }) => id);
+
+    expect(truth.length).toBeGreaterThan(15);
+    expect(torn).toBeGreaterThan(2);
+    expect(events.map(({ id }) => id)).toEqual(expect.arrayContaining(truth));
+    expect(events.filter(({ outcome }) => !['applied', 'stale', 'fetched'].includes(outcome))).toEqual([]);
+    expect(bookings.filter(({ times }) => times !== 1)).toEqual([]);
+    expect(bookings.map(({ id }) => id).sort()).toEqual(events.map(({ id }) => id).sort());
+    expect(wrong).toEqual([]);
+  }, 300_000);
+});
