@@ -26,6 +26,8 @@ export interface ApplyInput extends EntityKey {
   readonly apiVersion: string | null;
   /** Attempts after which what PostgreSQL or a handler refuses is final. */
   readonly patience?: number;
+  /** False where Stripe has no address for the object: its events' payloads are all there is. */
+  readonly readable?: boolean;
 }
 
 export interface ApplyResult {
@@ -80,22 +82,22 @@ async function applyOnce(
     await lockEntity(client, input);
     const pending = await readPending(client, account, input.ids);
     if (pending.length === 0) return { tally: NO_OUTCOMES, fetch: null };
-    const row = currentRow(await readRow(client, table, account, objectId));
+    const row = currentRow(await readRow(client, table, account, objectId), object);
     const changes = pending.map((event) => ({
       id: event.id,
       created: event.created,
-      kind: kindOf(event.type),
+      kind: kindOf(event.type, object),
       digest: event.digest,
       usable: isUsable(input, event),
     }));
-    const traits = traitsOf(object);
+    const traits = { ...traitsOf(object), ...(input.readable === false ? { retrievable: false } : {}) };
     let plan = planChanges(row, changes, traits);
     if (plan.contested !== null) {
       // Where one second holds several states, what they say of one another may spare a read.
       const known = await readStates(client, input, plan.contested);
       const end = endOfSecond(
         plan.contested,
-        known.map((state) => ({ ...state, kind: kindOf(state.type) })),
+        known.map((state) => ({ ...state, kind: kindOf(state.type, object) })),
         traits,
       );
       if (end !== null) plan = planChanges(row, changes, traits, end);
@@ -120,5 +122,5 @@ async function applyOnce(
 
 function isUsable({ hydrate, apiVersion }: ApplyInput, event: PendingEvent): boolean {
   if (hydrate !== 'auto') return hydrate === 'payload';
-  return apiVersion === null || event.apiVersion === apiVersion;
+  return !event.partial && (apiVersion === null || event.apiVersion === apiVersion);
 }

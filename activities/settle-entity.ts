@@ -10,10 +10,11 @@ import { settleEvents } from '../src/postgres/settle-events.js';
 import { writeReadRow, writeTombstone } from '../src/postgres/write-row.js';
 import { tableOf } from '../src/stripe/catalog.js';
 import { heartbeating } from './activity-context.js';
+import { applyChanges } from './apply-changes.js';
 import type { ActivityDeps } from './deps.js';
 import { currentRow, type EntityKey } from './entity-traits.js';
 import { notingFailures } from './noting-failures.js';
-import { type Read, retrieveObject } from './retrieve-object.js';
+import { NotReadable, type Read, retrieveObject } from './retrieve-object.js';
 import { runHandlers, StepFailed } from './run-handlers.js';
 import type { StripeClock } from './stripe-clock.js';
 
@@ -59,6 +60,10 @@ export function settleEntity(deps: ActivityDeps, clock: StripeClock) {
               throw new Error('Stripe answers with reads that never pass the changes in question');
             if (reads > 1) await sleep(500);
           }
+        } catch (error) {
+          if (!(error instanceof NotReadable) || input.ids.length === 0) throw error;
+          const applied = await applyChanges(deps)({ ...input, hydrate: 'payload', readable: false });
+          return addOutcomes(tally, applied.tally);
         } finally {
           await recordReads(deps.pool, input.account, reads);
         }
@@ -95,7 +100,7 @@ function storeOnce(deps: ActivityDeps, input: SettleInput, read: Read, signal: A
   const work = async (client: PoolClient): Promise<Stored> => {
     await lockEntity(client, input);
     const pending = await readPending(client, account, input.ids);
-    const row = currentRow(await readRow(client, table, account, objectId));
+    const row = currentRow(await readRow(client, table, account, objectId), object);
     const plan = planRead(row, read.version, pending);
     if (plan.store) {
       const write = {

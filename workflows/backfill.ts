@@ -8,6 +8,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -108,13 +109,18 @@ export async function backfill(input: BackfillInput): Promise<BackfillReport> {
         deliveries.hand(
           slice.ambiguous.map(({ objectId, after }) => ({ object, objectId, events: [], readAfter: after })),
         );
+        // Histories of 0.1.0 did not wait here, nor had so much to hand on.
+        if (deliveries.room() <= 0 && patched('room-for-reads'))
+          await condition(() => giveWay || deliveries.room() > 0);
         if (slice.position !== null) positions.set(object, slice.position);
         const done = slice.position === null;
+        const refused = (progress.get(object)?.refused ?? 0) + (slice.refused?.count ?? 0);
         note({
           object,
           rows: slice.rows,
           done,
           ...(slice.skipped === null ? {} : { skipped: slice.skipped }),
+          ...(refused === 0 ? {} : { refused }),
         });
         if (done) return;
       } catch (error) {

@@ -39,27 +39,37 @@ export async function entity(input: EntityInput): Promise<OutcomeTally> {
     queue.push(batch);
   });
 
+  /** What a batch was taken apart into: one at a time, before what has come meanwhile. */
+  const apart: EntityBatch[] = [];
   let tally = input.tally ?? NO_OUTCOMES;
-  while (queue.length > 0) {
-    const batches = queue.splice(0);
+  while (queue.length > 0 || apart.length > 0) {
+    const isAlone = apart.length > 0;
+    const batches = isAlone ? apart.splice(0, 1) : queue.splice(0);
     // An entity that never rests would never close, and its history would grow for ever.
     if (workflowInfo().continueAsNewSuggested) {
-      return continueAsNew<typeof entity>({ ...input, ...mergeBatches(batches), tally });
+      return continueAsNew<typeof entity>({
+        ...input,
+        ...mergeBatches([...batches, ...apart, ...queue]),
+        tally,
+      });
     }
     const batch = mergeBatches(batches);
     const ids = batch.events.map((event) => event.id);
+    // The batch that it comes from was tried with patience already.
+    const patience = isAlone && parking !== undefined ? { ...parking, attempts: 1 } : parking;
     try {
-      const applied = await apply({ ...key, ids, hydrate, apiVersion }, parking);
+      const applied = await apply({ ...key, ids, hydrate, apiVersion }, patience);
       tally = addOutcomes(tally, applied.tally);
       const readAfter = Math.max(-1, applied.fetch?.after ?? -1, batch.readAfter ?? -1);
       if (readAfter >= 0) {
         setCurrentDetails(`Waiting for a read of the ${object} past second ${readAfter} of Stripe's clock`);
         const read = { ...key, ids: applied.fetch?.ids ?? [], after: readAfter, apiVersion };
-        tally = addOutcomes(tally, await readAndSettle(read, parking));
+        tally = addOutcomes(tally, await readAndSettle(read, patience));
       }
     } catch (error) {
       if (isCancellation(error)) throw error;
-      const { park, again } = parking === undefined ? { park: ids, again: [] } : afterFailure(batch, error);
+      const { park, rest, singles } =
+        parking === undefined ? { park: ids, rest: [], singles: [] } : afterFailure(batch, error);
       const reason = reasonOf(error);
       if (park.length > 0) {
         const parked = await parkChanges.executeWithOptions({ summary: `park ${park.length} changes` }, [
@@ -68,7 +78,8 @@ export async function entity(input: EntityInput): Promise<OutcomeTally> {
         if (parked > 0) setCurrentDetails(`**Parked** ${park.join(', ')}: ${reason}`);
         tally = { ...tally, parked: tally.parked + parked };
       }
-      queue.unshift(...again);
+      queue.unshift(...rest);
+      apart.unshift(...singles);
     }
   }
   return tally;
@@ -104,23 +115,29 @@ function retryOf(parking: Parking | undefined): { retry?: RetryPolicy } {
   return { retry: { initialInterval: firstSeconds * 1000, maximumInterval: mostSeconds * 1000 } };
 }
 
+interface AfterFailure {
+  readonly park: readonly string[];
+  /** What goes on as a batch. */
+  readonly rest: readonly EntityBatch[];
+  /** What goes on one by one. */
+  readonly singles: readonly EntityBatch[];
+}
+
 /**
  * What is parked and what is tried again. A handler's failure names its event; otherwise a batch is taken apart, so
  * that one change which cannot be applied holds up no other.
  */
-function afterFailure(batch: EntityBatch, error: unknown): { park: string[]; again: EntityBatch[] } {
+function afterFailure(batch: EntityBatch, error: unknown): AfterFailure {
   const ids = batch.events.map((event) => event.id);
   const failed = failedEvent(error);
   if (failed !== null) {
-    const rest = batch.events.filter((event) => event.id !== failed);
-    return { park: [failed], again: rest.length === 0 ? [] : [{ ...batch, events: rest }] };
+    const events = batch.events.filter((event) => event.id !== failed);
+    return { park: [failed], rest: events.length === 0 ? [] : [{ ...batch, events }], singles: [] };
   }
-  if (ids.length <= 1) return { park: ids, again: [] };
+  if (ids.length <= 1) return { park: ids, rest: [], singles: [] };
   const reads = batch.readAfter === null ? [] : [{ events: [], readAfter: batch.readAfter }];
-  return {
-    park: [],
-    again: [...batch.events.map((event) => ({ events: [event], readAfter: null })), ...reads],
-  };
+  const alone = batch.events.map((event) => ({ events: [event], readAfter: null }));
+  return { park: [], rest: [], singles: [...alone, ...reads] };
 }
 
 /** The event that a handler's failure names. */

@@ -24,6 +24,11 @@ export function statusText(report: AccountReport): string {
   if (leftOut.length > MOST_LEFT_OUT) {
     lines.push(`            and ${leftOut.length - MOST_LEFT_OUT} more are left out (see them with --json)`);
   }
+  const refused = (backfill?.types ?? []).filter((type) => type.refused !== undefined);
+  for (const type of refused.slice(0, MOST_LEFT_OUT))
+    lines.push(
+      `            ${type.refused} of ${type.object} cannot be held by PostgreSQL (the log names them)`,
+    );
   if (gap !== null) lines.push(`  gap       ${gapText(gap)}`);
   if (report.trouble !== null) lines.push(`  trouble   ${report.trouble}`);
   return lines.join('\n');

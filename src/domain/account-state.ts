@@ -44,6 +44,8 @@ export interface BackfillTypeProgress {
   readonly done: boolean;
   /** Why the type was left out, such as a permission that the key lacks. */
   readonly skipped?: string;
+  /** Objects that PostgreSQL cannot hold; the log names them. */
+  readonly refused?: number;
 }
 
 export interface BackfillProgress {

@@ -1,4 +1,5 @@
 import type { PoolClient } from 'pg';
+import { partialPayload } from './partial-payload.js';
 
 export interface PendingEvent {
   readonly id: string;
@@ -8,6 +9,8 @@ export interface PendingEvent {
   readonly apiVersion: string | null;
   /** Digest of the state that the event carries. */
   readonly digest: string;
+  /** Whether it carries less than the whole state: a list that is cut, or nothing at all. */
+  readonly partial: boolean;
 }
 
 /**
@@ -16,7 +19,8 @@ export interface PendingEvent {
  */
 const READ_PENDING = `
 select id, type, extract(epoch from created)::bigint as created, api_version,
-  md5((event->'data'->'object')::text) as digest
+  coalesce(md5((event->'data'->'object')::text), '') as digest,
+  ${partialPayload("event->'data'->'object'")} as partial
 from stripe_sync.events
 where account = $1 and id = any($2) and outcome is null
 order by id
@@ -33,6 +37,7 @@ export async function readPending(
     created: string | number;
     api_version: string | null;
     digest: string;
+    partial: boolean;
   }>(READ_PENDING, [account, ids]);
   return rows.map((row) => ({
     id: row.id,
@@ -40,5 +45,6 @@ export async function readPending(
     created: Number(row.created),
     apiVersion: row.api_version,
     digest: row.digest,
+    partial: row.partial,
   }));
 }

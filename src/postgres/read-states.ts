@@ -9,8 +9,8 @@ export type StateOfSecond = Omit<KnownChange, 'kind'> & { readonly type: string 
  * own JSON text, which keeps each number as Stripe sent it. One more than evidence is drawn from, at most.
  */
 const READ_STATES = `
-select id, type, api_version as "apiVersion", md5((event->'data'->'object')::text) as digest,
-  (event->'data'->'object')::text as state,
+select id, type, api_version as "apiVersion", coalesce(md5((event->'data'->'object')::text), '') as digest,
+  coalesce((event->'data'->'object')::text, 'null') as state,
   (event->'data'->'previous_attributes')::text as "previousAttributes"
 from stripe_sync.events
 where account = $1 and object = $2 and object_id = $3 and created = to_timestamp($4)

@@ -104,7 +104,7 @@ export function writeTombstone(client: PoolClient, table: string, write: RowWrit
   const data = `coalesce(
     (select data from stripe.${escapeIdentifier(table)} where account = $1 and id = $2),
     (select event->'data'->'object' from stripe_sync.events
-     where account = $1 and object = $10 and object_id = $2
+     where account = $1 and object = $10 and object_id = $2 and event->'data'->'object' is not null
      order by created desc, id desc limit 1))`;
   const known = `from (select ${data} as data) as known where known.data is not null`;
   return run(client, upsert(table, 'known.data', known), parameters(write));

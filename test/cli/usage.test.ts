@@ -13,6 +13,8 @@ const COMMANDS = [
   'list',
   'status',
   'lateness',
+  'failures',
+  'retry',
   'pause',
   'resume',
   'stop',

@@ -122,6 +122,7 @@ describe('the known changes of a second', () => {
     const c = change('c', {}, null, { ...state('3'), previousAttributes: '{"big":1}' });
     const d = change('d', {}, null, { ...state('2'), previousAttributes: '{"big":3}' });
     expect(endOf([c, d])?.order).toEqual(['c', 'd']);
+    expect(endOf([c, d, a])).toBeNull();
   });
 
   it('tell nothing where one of them says that it found what it left', () => {

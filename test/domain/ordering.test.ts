@@ -305,6 +305,28 @@ describe('a second whose end is known', () => {
     expect(planChanges(null, pair, CUSTOMER, end('z', ['b', 'a', 'z']))).toMatchObject({ fetch });
   });
 
+  it('does not store a creation whose state came back by a change that is not at hand', () => {
+    const changes = [change('c', 6, { kind: 'created' }), change('a', 6), change('b', 6)];
+    expect(planChanges(null, changes, CUSTOMER, end('c', ['c', 'a', 'b', 'v']))).toMatchObject({
+      apply: null,
+      fetch: { after: 6 },
+    });
+  });
+
+  it('does not spare the read that payloads of another API version need', () => {
+    const foreign = [change('b', 6, { usable: false }), change('a', 6)];
+    expect(planChanges(null, foreign, CUSTOMER).contested).toBeNull();
+    expect(planChanges(null, foreign, CUSTOMER, end('b', ['a', 'b']))).toMatchObject({ fetch: { after: 6 } });
+  });
+
+  it('does not move the row of a creation that may have been another life', () => {
+    const creation = row(6, 6, { source: 'c', sourceKind: 'created', digest: 'born' });
+    expect(planChanges(creation, pair, COUPON, end('b', ['c', 'a', 'b']))).toMatchObject({
+      apply: null,
+      fetch: { after: 6 },
+    });
+  });
+
   it('goes before the order of ids where the object cannot be read', () => {
     const unreadable = { retrievable: false, recreatable: false };
     expect(planChanges(null, pair, unreadable)).toMatchObject({ apply: { id: 'b' }, contested: 6 });
@@ -349,6 +371,16 @@ describe('the steps of a plan', () => {
       { id: 'c', outcome: 'stale', superseded: true },
       { id: 'b', outcome: 'stale', superseded: true },
       { id: 'a', outcome: 'applied', superseded: false },
+    ]);
+  });
+
+  it('end with those whose state the row has, where nothing but ids tells their order', () => {
+    const unreadable = { retrievable: false, recreatable: false };
+    const changes = [change('a', 6, { digest: 'c' }), change('b', 6), change('c', 6)];
+    expect(planChanges(null, changes, unreadable).steps).toEqual([
+      { id: 'b', outcome: 'stale', superseded: true },
+      { id: 'a', outcome: 'applied', superseded: false },
+      { id: 'c', outcome: 'applied', superseded: false },
     ]);
   });
 

@@ -78,6 +78,12 @@ describe('the changes of an entity in one second', () => {
     expect(states[1]?.digest).toBe(rows[0]?.digest);
   });
 
+  it('may have one whose payload could not be kept: no state, and so no evidence', async () => {
+    const of = entity();
+    await keep(of, 'evt_a', 100, '{}');
+    expect(await read(of, 100)).toMatchObject([{ id: 'evt_a', digest: '', state: 'null' }]);
+  });
+
   it('are one more than are compared, at most', async () => {
     const of = entity();
     for (let n = 0; n < MOST_KNOWN + 3; n += 1) await keep(of, `evt_${n}`, 100, `{"object":{"n":${n}}}`);
