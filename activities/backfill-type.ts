@@ -132,6 +132,7 @@ async function listPage(
   const keyFields = entityKeyFields(object);
   const page = await upsertPage(deps.pool, {
     account,
+    object,
     table: tableOf(object),
     page: storableJson(response.text),
     source: `backfill:${input.number}`,

@@ -129,14 +129,14 @@ function verdict(change: PendingChange, row: CurrentRow | null, traits: EntityTr
   }
 }
 
-/** The changes of one second, reduced to those that no other of them comes after. */
+/** The changes of one second, reduced to those that no other of them comes after; of one state, the last by id. */
 function lastOf(changes: readonly PendingChange[], traits: EntityTraits): PendingChange[] {
   return changes.filter(
-    (change, index) =>
-      !changes.some((other, otherIndex) => {
+    (change) =>
+      !changes.some((other) => {
         if (other === change) return false;
         const order = orderWithinSecond(other, { ...change, deleted: change.kind === 'deleted' }, traits);
-        return order === 'apply' || (order === 'same' && otherIndex < index);
+        return order === 'apply' || (order === 'same' && byId(other, change) > 0);
       }),
   );
 }

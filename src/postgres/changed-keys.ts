@@ -10,3 +10,15 @@ export function changedKeys(before: string, after: string): string {
     order by 1
   )`;
 }
+
+/**
+ * SQL for the kind of a change in the feed, as the table saw it: from whether the row was and is a tombstone, given as
+ * SQL expressions; the first is null where there was no row.
+ */
+export function changeKind(wasDeleted: string, isDeleted: string): string {
+  return `case
+    when ${isDeleted} then case when ${wasDeleted} then 'updated' else 'deleted' end
+    when ${wasDeleted} is null or ${wasDeleted} then 'created'
+    else 'updated'
+  end`;
+}

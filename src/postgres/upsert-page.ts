@@ -1,10 +1,13 @@
 import { escapeIdentifier, type Pool } from 'pg';
 import type { Version } from '../domain/version.js';
 import { itemTexts } from '../stripe/json-text.js';
+import { changedKeys, changeKind } from './changed-keys.js';
 import { isRefusedData, postgresErrorSummary } from './errors.js';
 
 export interface PageUpsert extends Version {
   readonly account: string;
+  /** Stripe's `object` name, and its table. */
+  readonly object: string;
   readonly table: string;
   /** JSON text of the page as it came: an object whose `data` is an array of objects. */
   readonly page: string;
@@ -31,10 +34,13 @@ const LISTED = `
 
 /**
  * Upserts a page of a listing in one statement, under the same guard as every write: a row gives way only
- * where its state is wholly older than the page's read.
+ * where its state is wholly older than the page's read. What it changes goes into the change feed.
  */
 const upsertPageSql = (table: string) => `
 with listed as (${LISTED}
+), before as (
+  select r.id, r.data, r.deleted
+  from listed join stripe.${escapeIdentifier(table)} r on r.account = $1 and r.id = listed.key
 ), written as (
   insert into stripe.${escapeIdentifier(table)} as r
     (account, id, data, as_of, as_of_until, deleted, source)
@@ -46,9 +52,17 @@ with listed as (${LISTED}
     data = excluded.data, as_of = excluded.as_of, as_of_until = excluded.as_of_until,
     deleted = excluded.deleted, source = excluded.source
   where r.as_of_until < excluded.as_of
-  returning r.id
+  returning r.id, r.data, r.deleted, r.as_of
+), change as (
+  insert into stripe_sync.changes (account, object, id, kind, as_of, changed)
+  select $1, $8, w.id, ${changeKind('b.deleted', 'w.deleted')}, w.as_of, ${changedKeys('b.data', 'w.data')}
+  from written w left join before b on b.id = w.id
+  where b.id is null or b.data <> w.data or b.deleted <> w.deleted
+  order by w.id
+  returning sequence
 )
-select (select count(*) from listed) as listed, (select count(*) from written) as written`;
+select (select count(*) from listed) as listed, (select count(*) from written) as written,
+  (select pg_notify('stripe_sync_changes', max(sequence)::text) from change having count(*) > 0) as notified`;
 
 /**
  * Rows that the clock cannot order against the page and whose states differ, and what was left out unless its row
@@ -127,7 +141,7 @@ async function upsertWhole(pool: Pool, input: PageUpsert): Promise<PageResult> {
   const parameters = [input.account, input.page, input.keyFields, input.asOf, input.asOfUntil];
   const { rows } = await pool.query<{ listed: string | number; written: string | number }>(
     upsertPageSql(input.table),
-    [...parameters, input.source, leaveOut],
+    [...parameters, input.source, leaveOut, input.object],
   );
   const listed = Number(rows[0]?.listed ?? 0);
   const written = Number(rows[0]?.written ?? 0);

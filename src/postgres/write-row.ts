@@ -1,6 +1,6 @@
 import { escapeIdentifier, type PoolClient } from 'pg';
 import type { Version } from '../domain/version.js';
-import { changedKeys } from './changed-keys.js';
+import { changedKeys, changeKind } from './changed-keys.js';
 
 export interface RowWrite extends Version {
   readonly account: string;
@@ -42,11 +42,7 @@ with before as (
 ), change as (
   insert into stripe_sync.changes (account, object, id, event_id, kind, as_of, changed)
   select $1, $10, $2, $11,
-    case
-      when w.deleted then case when b.deleted then 'updated' else 'deleted' end
-      when b.deleted is null or b.deleted then 'created'
-      else 'updated'
-    end,
+    ${changeKind('b.deleted', 'w.deleted')},
     w.as_of, ${changedKeys('b.data', 'w.data')}
   from written w left join before b on true
   where b.data is null or b.data <> w.data or b.deleted <> w.deleted

@@ -217,6 +217,7 @@ describe('a page of a backfill that comes between the look at the row and the wr
   const page = (room: () => ActivityRoom, name: string, asOf: number, asOfUntil: number) => async () => {
     await upsertPage(database.pool, {
       account: room().account,
+      object: 'customer',
       table: 'customers',
       page: JSON.stringify({ data: [customer(name)] }),
       source: 'backfill:1',

@@ -123,6 +123,7 @@ describe('an object that is gone', () => {
       pool: interrupted(database.pool, /insert into stripe\./, async () => {
         await upsertPage(database.pool, {
           account: room.account,
+          object: 'customer',
           table: 'customers',
           page: JSON.stringify({ data: [{ object: 'customer', id: ID, description: 'listed' }] }),
           source: 'backfill:1',

@@ -68,6 +68,7 @@ describe('the known changes of a second', () => {
   it('tell nothing where one of them is missing in between', () => {
     expect(endOf([step('a', 1, 2), step('c', 3, 4)])).toBeNull();
     expect(endOf([born('a', 1), step('c', 2, 3)])).toBeNull();
+    expect(endOf([step('e', 1, 2), step('b', 2, 3), step('d', 2, 4)])).toBeNull();
     expect(endOf([step('a', 1, 2), step('b', 5, 6), step('c', 6, 5)])).toBeNull();
   });
 
@@ -93,6 +94,8 @@ describe('the known changes of a second', () => {
     const silent = (id: string, x: number, previous: Json | null = null) => change(id, { x }, previous);
     for (const previous of [null, {}]) {
       expect(endOf([step('b', 1, 2), silent('a', 2, previous)])?.order).toEqual(['b', 'a']);
+      const two = [step('b', 1, 2), silent('c', 2, previous), silent('a', 2, previous)];
+      expect(endOf(two)?.order).toEqual(['b', 'a', 'c']);
       expect(endOf([step('b', 1, 2), silent('a', 1, previous)])).toBeNull();
       expect(endOf([step('a', 1, 2), step('b', 2, 3), silent('c', 2, previous)])).toBeNull();
       expect(endOf([step('b', 1, 2), silent('a', 9, previous)])).toBeNull();

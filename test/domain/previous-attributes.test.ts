@@ -28,6 +28,7 @@ describe('the state that an update found', () => {
     ['is no scalar where a hash had other keys', { m: 1 }, { m: { a: 2 } }, { m: { a: 1 } }, false],
     ['had the whole array', { l: [1, 2] }, { l: [1, 2, 3] }, { l: [1, 2] }, true],
     ['had no longer array', { l: [1, 2, 9] }, { l: [1, 2, 3] }, { l: [1, 2] }, false],
+    ['had no shorter array', { l: [1] }, { l: [1, 2, 3] }, { l: [1, 2] }, false],
     ['had the array in its order', { l: [2, 1] }, { l: [1, 2, 3] }, { l: [1, 2] }, false],
     ['had the same hashes in an array', { l: [{ a: 1, b: 1 }] }, { l: [] }, { l: [{ a: 1 }] }, false],
     ['had an empty array, which is no empty hash', { l: {} }, { l: [1] }, { l: [] }, false],

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { pruneChanges } from '../../src/postgres/prune-changes.js';
+import { upsertPage } from '../../src/postgres/upsert-page.js';
 import { type ActivityRoom, createActivityRoom, eventOf } from '../support/activity-room.js';
 import type { TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
@@ -63,6 +64,30 @@ describe('the change feed', () => {
     await apply(room, ['evt_a', 'evt_b', 'evt_c']);
     expect(await feed(room)).toHaveLength(1);
     expect(await room.rows('coupon')).toMatchObject([{ source: 'evt_b', asOf: 110 }]);
+  });
+
+  it('tells what a listing brought, changed, or found again, and is silent on what it only confirms', async () => {
+    const room = await createActivityRoom(database);
+    await room.receive([eventOf('evt_1', 'coupon.created', 100, coupon('a'))]);
+    await apply(room, ['evt_1']);
+    const list = (asOf: number, ...data: object[]) =>
+      upsertPage(database.pool, {
+        account: room.account,
+        object: 'coupon',
+        table: 'coupons',
+        page: JSON.stringify({ data }),
+        source: 'backfill:1',
+        keyFields: ['id'],
+        asOf,
+        asOfUntil: asOf + 1,
+      });
+    await list(200, coupon('a'), coupon('b', { id: 'new' }));
+    await list(300, coupon('b', { color: 1 }), coupon('b', { id: 'new' }));
+    expect((await feed(room)).map(({ event_id, kind, changed }) => [event_id, kind, changed])).toEqual([
+      ['evt_1', 'created', ['id', 'metadata', 'name', 'object']],
+      [null, 'created', ['id', 'metadata', 'name', 'object']],
+      [null, 'updated', ['color', 'name']],
+    ]);
   });
 
   it('notifies whoever listens, with the sequence, once the change is committed', async () => {

@@ -13,6 +13,7 @@ afterAll(() => database.drop());
 function upsert(account: string, objects: readonly unknown[], asOf: number, over: Partial<PageUpsert> = {}) {
   return upsertPage(database.pool, {
     account,
+    object: 'customer',
     table: 'customers',
     page: JSON.stringify({ data: objects }),
     asOf,
