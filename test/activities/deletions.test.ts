@@ -17,7 +17,11 @@ const DELETIONS = eventTypes()
   .filter(({ deleted }) => deleted)
   .flatMap(({ type, objects }) => objects.map((object) => ({ type, object })));
 const CANCELLATION = 'customer.subscription.deleted';
-const REAL_DELETIONS = DELETIONS.filter(({ type }) => type !== CANCELLATION);
+/** Taken from its customer, a source or an account lives on, under its own path. */
+const DETACHED = ['source', 'account'];
+const isDetachment = ({ type, object }: { type: string; object: string }) =>
+  type === 'customer.source.deleted' && DETACHED.includes(object);
+const REAL_DELETIONS = DELETIONS.filter((each) => each.type !== CANCELLATION && !isDetachment(each));
 
 type State = Record<string, unknown> & { id: string };
 
@@ -155,6 +159,16 @@ describe('the cancellation of a subscription', () => {
     await apply(room, 'subscription', ['evt_u']);
     expect(await room.rows('subscription')).toMatchObject([{ data: { status: 'canceled' }, deleted: false }]);
     expect(await room.outcomes()).toEqual({ evt_d: 'applied', evt_u: 'stale' });
+  });
+});
+
+describe.each(DELETIONS.filter(isDetachment))('$type of a $object', ({ type, object }) => {
+  it('is an update: the row lives on with what the event carries', async () => {
+    const room = await createActivityRoom(database);
+    const detached = stateOf(object, 'detached');
+    await room.receive([eventOf('evt_d', type, 200, detached)]);
+    await apply(room, object, ['evt_d']);
+    expect(await room.rows(object)).toMatchObject([{ data: detached, deleted: false, source: 'evt_d' }]);
   });
 });
 
