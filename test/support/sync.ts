@@ -5,6 +5,8 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { createStripeClients } from '../../src/cli/stripe-clients.js';
 import type { Environment } from '../../src/config.js';
+import type { Handlers } from '../../src/handlers/define-handlers.js';
+import { createHandlerRunner } from '../../src/handlers/run-handler.js';
 import { countOutcomes } from '../../src/postgres/account-counts.js';
 import { readOutcomes } from '../../src/postgres/read-outcomes.js';
 import { type Comparison, compareTruth } from '../../src/sandbox/compare-truth.js';
@@ -35,7 +37,7 @@ export interface Sync {
   start(over?: SettingsOver): Promise<void>;
   status(): Promise<AccountStatus>;
   /** Starts a worker in this process; it ends with the sync. */
-  work(): Promise<{ stop(): Promise<void> }>;
+  work(handlers?: Handlers): Promise<{ stop(): Promise<void> }>;
   /** Waits until every event since `since` has its outcome and no backfill runs. */
   rested(since?: number): Promise<void>;
   /** Lists once more what changes in silence, then compares all tables with the truth. */
@@ -87,7 +89,7 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
         args: [{ account, settings: settingsWith(over) }],
       });
     },
-    async work() {
+    async work(handlers) {
       const nativeConnection = await NativeConnection.connect({ address });
       const stripe = createStripeClients(environment, simulator.url);
       const stopping = new AbortController();
@@ -101,6 +103,7 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
         pool: database.pool,
         stripe: stripe.of,
         log: { info: write, warn: write, error: write },
+        handlers: handlers && createHandlerRunner(handlers, { pool: database.pool }),
         stopping: stopping.signal,
       });
       const running = worker.run();
