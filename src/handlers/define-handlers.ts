@@ -3,17 +3,19 @@ import type Stripe from 'stripe';
 /** Name of a snapshot event type that Stripe's package knows: `invoice.paid`. */
 export type EventTypeName = Stripe.Event['type'];
 
+type EventsByType = { readonly [E in Stripe.Event as E['type']]: E };
+
 /** Stripe's event of a type: `EventOf<'invoice.paid'>` carries an invoice. */
-export type EventOf<T extends EventTypeName> = Extract<Stripe.Event, { type: T }>;
+export type EventOf<T extends EventTypeName> = EventsByType[T];
 
 /** What the events of a type tell of: `ObjectOf<'invoice.paid'>` is `Stripe.Invoice`. */
 export type ObjectOf<T extends EventTypeName> = EventOf<T>['data']['object'];
 
-/** The object's row in its table, as the transaction leaves it. */
-export interface HandlerRow<T extends EventTypeName> {
+/** The row of an object (`HandlerRow<Stripe.Invoice>`) in its table, as the transaction leaves it. */
+export interface HandlerRow<O = unknown> {
   readonly id: string;
   /** The newest state; that of a deleted object is its last one. Numbers as in `HandlerContext.event`. */
-  readonly data: ObjectOf<T>;
+  readonly data: O;
   readonly deleted: boolean;
   /** Bounds, on Stripe's clock, of the moment at which the state was current. */
   readonly asOf: Date;
@@ -46,7 +48,7 @@ export interface HandlerContext<T extends EventTypeName = EventTypeName> {
    * stripe_sync.events where account = $1 and id = $2`.
    */
   readonly event: EventOf<T>;
-  readonly row: HandlerRow<T>;
+  readonly row: HandlerRow<ObjectOf<T>>;
   /** The row holds a newer state than this event: the event came late, or newer ones came with it. */
   readonly superseded: boolean;
   readonly tx: HandlerTransaction;

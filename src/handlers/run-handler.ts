@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import { isTransientPostgresError } from '../postgres/errors.js';
 import { cutConnection } from './cut-connection.js';
-import type { EventTypeName, Handler, HandlerRow, Handlers } from './define-handlers.js';
+import type { Handler, HandlerContext, HandlerRow, Handlers } from './define-handlers.js';
 import { type FencedTransaction, fencedTransaction, StatementRefused } from './fenced-transaction.js';
 import { describeThrown, HandlerFailure } from './handler-failure.js';
 import { type LedgerEvent, readEvent } from './read-event.js';
@@ -10,13 +10,7 @@ export interface HandlerCall {
   readonly account: string;
   readonly eventId: string;
   /** The row after the change, parsed. */
-  readonly row: {
-    readonly id: string;
-    readonly data: unknown;
-    readonly deleted: boolean;
-    readonly asOf: Date;
-    readonly asOfUntil: Date;
-  };
+  readonly row: HandlerRow;
   /** The row holds a newer state than the event. */
   readonly superseded: boolean;
   /** Aborts when the attempt is given up: the activity was cancelled, or has run out of time. */
@@ -71,7 +65,7 @@ export function createHandlerRunner(handlers: Handlers, options: RunnerOptions):
         account: call.account,
         event: found.event,
         // Its own copy: what it does to the row must not reach the next handler of the batch.
-        row: { ...call.row, data: structuredClone(call.row.data) } as HandlerRow<EventTypeName>,
+        row: { ...call.row, data: structuredClone(call.row.data) } as HandlerContext['row'],
         superseded: call.superseded,
         tx: fence.tx,
         signal: stop.signal,

@@ -77,3 +77,15 @@ export const annotated = defineHandlers({
 async function book({ row }: HandlerContext<'customer.created'>): Promise<string> {
   return row.data.id;
 }
+
+/** One function may serve several types. */
+async function either({ event, row }: HandlerContext<'invoice.paid' | 'charge.refunded'>): Promise<string> {
+  return event.type === 'invoice.paid' ? event.data.object.currency : row.data.object;
+}
+
+export const shared = defineHandlers({
+  'invoice.paid': (context) => either(context),
+  'charge.refunded': either,
+  // @ts-expect-error but no other
+  'customer.created': either,
+});
