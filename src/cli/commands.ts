@@ -27,7 +27,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'worker',
-    usage: '',
+    usage: '[options]',
     description: 'runs a worker until it is told to stop (Ctrl-C)',
     load: async () => (await import('./worker.js')).configureWorker,
   },
