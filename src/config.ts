@@ -17,6 +17,12 @@ export interface SandboxConfig {
   readonly logLevel: LogLevel;
 }
 
+/** How fast one Stripe key may be used, in requests a second. Undefined: what Stripe allows. */
+export interface RequestRates {
+  readonly perEndpoint: number | undefined;
+  readonly total: number | undefined;
+}
+
 export interface Config extends SandboxConfig {
   readonly databaseUrl: string;
 }
@@ -50,6 +56,8 @@ const variables = z.object({
     .toLowerCase()
     .pipe(z.enum(LOG_LEVELS, `is no log level: choose one of ${LOG_LEVELS.join(', ')}`))
     .default('info'),
+  STRIPE_SYNC_REQUESTS_PER_SECOND: requestRate().optional(),
+  STRIPE_SYNC_REQUESTS_PER_SECOND_TOTAL: requestRate().optional(),
 });
 
 /**
@@ -78,6 +86,17 @@ export function loadConfig(env: Environment, options: { readonly sandbox?: boole
     taskQueue: result.data.STRIPE_SYNC_TASK_QUEUE,
     logLevel: result.data.STRIPE_SYNC_LOG_LEVEL,
   };
+}
+
+/** The rates that the environment sets. Throws a `UserError` where one of them is none. */
+export function requestRatesOf(env: Environment): RequestRates {
+  const names = ['STRIPE_SYNC_REQUESTS_PER_SECOND', 'STRIPE_SYNC_REQUESTS_PER_SECOND_TOTAL'] as const;
+  const [perEndpoint, total] = names.map((name) => {
+    const rate = variables.shape[name].safeParse(settingOf(env, name));
+    if (!rate.success) throw new UserError(`${name} ${rate.error.issues[0]?.message}.`);
+    return rate.data;
+  });
+  return { perEndpoint, total };
 }
 
 /**
@@ -120,6 +139,16 @@ export function validateAlias(alias: string): string {
 
 function settingOf(env: Environment, name: string): string | undefined {
   return env[name]?.trim() || undefined;
+}
+
+/** A whole number: a rate below one would let a backfill of a large account take months. */
+function requestRate() {
+  const message = 'is no number of requests a second: give a whole number from 1 to 10000';
+  return z
+    .string()
+    .regex(/^\d{1,5}$/, message)
+    .transform(Number)
+    .refine((rate) => rate >= 1 && rate <= 10_000, message);
 }
 
 function isPostgresUrl(value: string): boolean {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apiKeyOf, loadConfig, validateAlias } from '../src/config.js';
+import { apiKeyOf, loadConfig, requestRatesOf, validateAlias } from '../src/config.js';
 import { UserError } from '../src/domain/failures.js';
 
 const DATABASE_URL = 'postgres://sync:hunter2@db.example:5432/app';
@@ -66,6 +66,8 @@ describe('the environment', () => {
         STRIPE_API_BASE: 'http://hunter2.example',
         STRIPE_SYNC_TASK_QUEUE: 'hunter2'.repeat(200),
         STRIPE_SYNC_LOG_LEVEL: 'hunter2',
+        STRIPE_SYNC_REQUESTS_PER_SECOND: 'hunter2',
+        STRIPE_SYNC_REQUESTS_PER_SECOND_TOTAL: 'hunter2',
       }),
     );
     for (const name of [
@@ -73,6 +75,8 @@ describe('the environment', () => {
       'STRIPE_API_BASE',
       'STRIPE_SYNC_TASK_QUEUE',
       'STRIPE_SYNC_LOG_LEVEL',
+      'STRIPE_SYNC_REQUESTS_PER_SECOND',
+      'STRIPE_SYNC_REQUESTS_PER_SECOND_TOTAL',
     ]) {
       expect(problem.message).toContain(`- ${name} `);
     }
@@ -93,6 +97,22 @@ describe('the environment', () => {
     'postgres://u:p%40ss@[::1]:5432/app?sslmode=require',
   ])('the database %s is accepted', (url) => {
     expect(loadConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
+  });
+});
+
+describe('requests a second', () => {
+  test('are Stripe’s to say, unless they are set', () => {
+    expect(requestRatesOf({ STRIPE_SYNC_REQUESTS_PER_SECOND: ' ' })).toEqual({});
+    const env = { STRIPE_SYNC_REQUESTS_PER_SECOND: '90', STRIPE_SYNC_REQUESTS_PER_SECOND_TOTAL: ' 400\n' };
+    expect(requestRatesOf(env)).toEqual({ perEndpoint: 90, total: 400 });
+  });
+
+  test.each(['0', '-1', '1.5', '1e3', '10001', 'many', '٣'])('%j is none', (rate) => {
+    for (const name of ['STRIPE_SYNC_REQUESTS_PER_SECOND', 'STRIPE_SYNC_REQUESTS_PER_SECOND_TOTAL']) {
+      const said = `${name} is no number of requests a second: give a whole number from 1 to 10000.`;
+      expect(problemOf(() => loadConfig({ DATABASE_URL, [name]: rate })).message).toBe(said);
+      expect(problemOf(() => requestRatesOf({ [name]: rate })).message).toBe(said);
+    }
   });
 });
 

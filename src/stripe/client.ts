@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import Stripe from 'stripe';
 import { StripeFailure, type StripeFailureKind, UserError } from '../domain/failures.js';
+import type { Lane } from '../domain/pace-limit.js';
 import { classifyError } from './classify-error.js';
 import { createHttpClient, duringExchange, newExchange, parseApiBase } from './http-client.js';
 
@@ -42,6 +43,8 @@ export interface GetOptions {
   readonly deadlineMs?: number | undefined;
   /** For this request. */
   readonly apiVersion?: string | undefined;
+  /** Behind a pace: whether somebody waits for it (`live`, the default), or it is one of a backfill's. */
+  readonly lane?: Lane | undefined;
 }
 
 export interface StripeResponse {
@@ -64,7 +67,7 @@ export interface StripeResponse {
 export interface StripeClient {
   /**
    * Reads one path, such as `/v1/customers?limit=100`; parameters are part of it. Sends it once: retries are
-   * Temporal's. Throws a `StripeFailure`, and nothing else.
+   * Temporal's, but for those of a pace. Throws a `StripeFailure`, and nothing else.
    */
   get(path: string, options?: GetOptions): Promise<StripeResponse>;
   /** Cancels what is under way and frees all connections. */
