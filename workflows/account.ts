@@ -21,6 +21,7 @@ import {
   isDue,
   openedState,
 } from '../src/domain/account-state.js';
+import { type Resync, resyncFrom } from '../src/domain/resync.js';
 import { groupByEntity } from '../src/domain/routing.js';
 import { createAccountStore } from './account-store.js';
 import { createDeliveries } from './deliveries.js';
@@ -39,7 +40,7 @@ import {
 } from './messages.js';
 import { fetchEvents, openAccount } from './proxies.js';
 import { createRescans } from './rescans.js';
-import { createResyncs, type Resync } from './resyncs.js';
+import { createResyncs } from './resyncs.js';
 import type { AccountSettings } from './settings.js';
 
 export interface AccountInput {
@@ -101,7 +102,7 @@ export async function account(input: AccountInput): Promise<void> {
     interrupt();
   });
   setHandler(resyncSignal, (request?: ResyncRequest) => {
-    resyncs.ask({ types: request?.types ?? settings.backfill.types, reason: 'asked for' });
+    resyncs.ask(resyncFrom(request, settings.backfill.types));
     interrupt();
   });
   setHandler(backfillReportSignal, (report) => {

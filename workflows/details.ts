@@ -1,4 +1,5 @@
 /** What the Temporal UI shows of a run, in words (Markdown). No payload and no customer data. */
+import type { ListTypeResult } from '../activities/list-type.js';
 import type { BackfillTypeProgress, Gap } from '../src/domain/account-state.js';
 import type { AccountStatus } from './messages.js';
 
@@ -46,6 +47,16 @@ export function accountDetails(status: AccountStatus): string {
   if (gap !== null) lines.push(`**Gap**: ${gapText(gap)}`);
   if (status.trouble !== null) lines.push(`**Trouble**: ${status.trouble}`);
   return lines.join('\n\n');
+}
+
+/** How far the listing of one type is. */
+export function listingDetails(
+  { object, account }: { readonly object: string; readonly account: string },
+  { rows, share, perSecond, secondsLeft, done, skipped }: ListTypeResult,
+): string {
+  const left = secondsLeft === null ? '' : `, about ${secondsLeft} s left`;
+  const state = skipped ?? (done ? 'done' : `${share === null ? '' : `${Math.floor(share * 100)} %`}${left}`);
+  return `### ${object} of ${account}\n\n${rows} rows, ${Math.round(perSecond)} a second: ${state}`;
 }
 
 export function backfillDetails(types: readonly BackfillTypeProgress[]): string {

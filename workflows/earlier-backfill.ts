@@ -1,4 +1,7 @@
-/** Lists every type once and upserts what it finds, while events keep flowing. */
+/**
+ * The backfill of 0.1.0 and 0.2.0, for those that run while a worker is replaced: it lists one page of a type after the
+ * other, and keeps its positions itself. Once none of them is in the server's retention, it can go.
+ */
 import {
   ActivityFailure,
   ApplicationFailure,
@@ -16,31 +19,20 @@ import {
 import type { BackfillTypeProgress } from '../src/domain/account-state.js';
 import { accountWorkflowId } from '../src/domain/ids.js';
 import type { ListingPosition } from '../src/domain/listing.js';
+import type { BackfillInput, backfill } from './backfill.js';
 import { createDeliveries } from './deliveries.js';
 import { backfillDetails } from './details.js';
 import { type BackfillReport, backfillReportSignal, reportProgressSignal } from './messages.js';
 import { backfillType, finishBackfill, listTypes } from './proxies.js';
-import type { AccountSettings } from './settings.js';
 
-export interface BackfillInput {
-  readonly account: string;
-  readonly number: number;
-  /** Stripe object names; all listable ones where null. */
-  readonly types: readonly string[] | null;
-  readonly settings: AccountSettings;
-  readonly apiVersion: string | null;
-  /** Handed on by continue-as-new. */
-  readonly state?: BackfillState;
-}
-
-interface BackfillState {
+export interface EarlierState {
   readonly types: readonly BackfillTypeProgress[];
   readonly positions: Readonly<Record<string, ListingPosition>>;
   /** Whether a type could not be listed to its end. */
   readonly failed: boolean;
 }
 
-export async function backfill(input: BackfillInput): Promise<BackfillReport> {
+export async function earlierBackfill(input: BackfillInput): Promise<BackfillReport> {
   const { account, number, settings } = input;
   const positions = new Map<string, ListingPosition>(Object.entries(input.state?.positions ?? {}));
   const progress = new Map<string, BackfillTypeProgress>(

@@ -19,8 +19,14 @@ export const wakeSignal = defineSignal('wake');
 export const stopSignal = defineSignal('stop');
 
 export interface ResyncRequest {
-  /** Stripe object names; all listable ones without it. */
+  /** Object or table names; everything that can be listed without it. */
   readonly types?: readonly string[];
+  /** Seconds since 1970, on Stripe's clock: only what was created from then on. Such a listing finds no deletions. */
+  readonly since?: number;
+  /** The same for single types. */
+  readonly sinceOf?: Readonly<Record<string, number>>;
+  /** Shown where the backfill is; `asked for` without it. */
+  readonly reason?: string;
 }
 /** Lists everything again while events keep flowing. The payload may be left out. */
 export const resyncSignal = defineSignal<[ResyncRequest?]>('resync');

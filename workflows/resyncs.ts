@@ -9,17 +9,12 @@ import {
 } from '@temporalio/workflow';
 import { afterBackfillReport, beginBackfill } from '../src/domain/account-state.js';
 import { backfillWorkflowId } from '../src/domain/ids.js';
+import { isWhole, nextResync, type Resync } from '../src/domain/resync.js';
 import type { AccountStore } from './account-store.js';
 import { backfill } from './backfill.js';
 import { type BackfillReport, reportProgressSignal } from './messages.js';
 import { findableBy } from './search-attributes.js';
 import type { AccountSettings } from './settings.js';
-
-export interface Resync {
-  /** Stripe object names; all listable ones where null. */
-  readonly types: readonly string[] | null;
-  readonly reason: string;
-}
 
 export interface Resyncs {
   ask(resync: Resync): void;
@@ -73,20 +68,33 @@ export function createResyncs(
     waiting: () => asked,
     verify,
     async startNext() {
-      if (asked.length === 0 || running() !== null) return;
-      const requests = asked.splice(0);
-      const types = requests.some((request) => request.types === null)
-        ? null
-        : [...new Set(requests.flatMap((request) => request.types ?? []))];
-      const isWhole =
-        types === null || (settings.backfill.types?.every((type) => types.includes(type)) ?? false);
-      store.update((state) => beginBackfill(state, requests[0]?.reason ?? 'asked for', isWhole));
+      const chosen = running() === null ? nextResync(asked) : null;
+      if (chosen === null) return;
+      asked.splice(0, asked.length, ...chosen.rest);
+      const { types, reason, since, sinceOf } = chosen.next;
+      const fillsAll =
+        isWhole(chosen.next) ||
+        (since == null &&
+          (settings.backfill.types?.every((type) => types?.includes(type) && sinceOf?.[type] === undefined) ??
+            false));
+      store.update((state) => beginBackfill(state, reason, fillsAll));
       const { backfill: begun, apiVersion } = store.get();
       const number = begun?.number ?? 1;
       try {
         const child = await startChild(backfill, {
           workflowId: backfillWorkflowId(account, number),
-          args: [{ account, number, types, settings, apiVersion }],
+          args: [
+            {
+              account,
+              number,
+              types,
+              settings,
+              apiVersion,
+              reason,
+              since: since ?? null,
+              sinceOf: sinceOf ?? {},
+            },
+          ],
           parentClosePolicy: ParentClosePolicy.ABANDON,
           staticSummary: `Backfill ${number} of ${account}: ${types?.join(', ') ?? 'all types'}`,
           ...findableBy(settings.searchAttributes, account),

@@ -28,9 +28,14 @@ export interface AccountSettings {
     readonly enabled: boolean;
     /** Stripe object names; all listable ones where null. */
     readonly types: readonly string[] | null;
+    /** Types that are listed at a time. */
     readonly concurrency: number;
     /** How long one activity lists before it reports, in seconds. */
     readonly sliceSeconds: number;
+    /** Pages of a type that are under way at a time; not set by 0.2.0. */
+    readonly walkers?: number;
+    /** A type whose listing comes no further is given up after so many attempts; not set by 0.2.0. */
+    readonly attempts?: number;
   };
   /** What cannot be applied is tried so often, with a growing wait, before it is parked; not set by 0.1.0. */
   readonly parking?: {
@@ -56,10 +61,13 @@ export const DEFAULT_SETTINGS = {
   poll: { everySeconds: 1, waitSeconds: 60, pageCap: 10, batch: 500 },
   rescan: { everySeconds: 600, windowSeconds: 3600, deepEverySeconds: 86_400 },
   free: { everySeconds: 300, olderThanSeconds: 120 },
-  backfill: { enabled: true, types: null, concurrency: 4, sliceSeconds: 10 },
+  backfill: { enabled: true, types: null, concurrency: 8, sliceSeconds: 20, walkers: 6, attempts: 20 },
   parking: { attempts: 5, firstSeconds: 1, mostSeconds: 60 },
   maxInFlight: 200,
   slowAfterSeconds: 60,
   childStartsPerRun: 500,
   searchAttributes: false,
-} satisfies AccountSettings as Required<AccountSettings> & { rescan: Required<AccountSettings['rescan']> };
+} satisfies AccountSettings as Required<AccountSettings> & {
+  rescan: Required<AccountSettings['rescan']>;
+  backfill: Required<AccountSettings['backfill']>;
+};

@@ -23,6 +23,11 @@ export function backfillWorkflowId(account: string, number: number): string {
   return `${account}/backfill/${number}`;
 }
 
+/** The child of a backfill that lists one type. */
+export function listingWorkflowId(account: string, number: number, object: string): string {
+  return `${backfillWorkflowId(account, number)}/${object}`;
+}
+
 export function rescanWorkflowId(account: string, deep: boolean): string {
   return `${account}/rescan/${deep ? 'deep' : 'rolling'}`;
 }

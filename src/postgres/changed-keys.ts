@@ -12,6 +12,16 @@ export function changedKeys(before: string, after: string): string {
 }
 
 /**
+ * SQL for what the change feed says of the keys of a change: those that differ, and none where the row is new, since
+ * all of them are. Naming them would cost a backfill more than half as much again as writing its rows.
+ *
+ * @param isNew SQL for whether there was no row before
+ */
+export function changedOf(isNew: string, before: string, after: string): string {
+  return `case when ${isNew} then '{}' else ${changedKeys(before, after)} end`;
+}
+
+/**
  * SQL for the kind of a change in the feed, as the table saw it: from whether the row was and is a tombstone, given as
  * SQL expressions; the first is null where there was no row.
  */

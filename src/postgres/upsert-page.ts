@@ -1,8 +1,12 @@
-import { escapeIdentifier, type Pool } from 'pg';
+import { escapeIdentifier, escapeLiteral, type Pool, type PoolClient } from 'pg';
 import type { Version } from '../domain/version.js';
+import { syncedObjects } from '../stripe/catalog.js';
 import { itemTexts } from '../stripe/json-text.js';
-import { changedKeys, changeKind } from './changed-keys.js';
+import { listingOf } from '../stripe/listings.js';
+import { changedOf, changeKind } from './changed-keys.js';
 import { isRefusedData, postgresErrorSummary } from './errors.js';
+import { type ListingStep, noteRefused, stepParameter, takeStep, takingStep } from './listing-step.js';
+import { changingTransaction } from './number-changes.js';
 
 export interface PageUpsert extends Version {
   readonly account: string;
@@ -19,65 +23,111 @@ export interface PageUpsert extends Version {
    * named as ambiguous instead.
    */
   readonly leaveOut?: readonly string[];
+  /**
+   * Whether an object may follow the tombstone of its id. Elsewhere a listed one contradicts the tombstone, so it is
+   * not written, and named as ambiguous. False unless told.
+   */
+  readonly recreatable?: boolean;
+  /** The step of a listing that the page is: it is taken in the same transaction, or not at all. */
+  readonly step?: ListingStep;
 }
 
-/** The page's objects by key, without those that lack a part of it. */
-const LISTED = `
+const LISTED_COUNT = '(select count(*) from listed)';
+const TAKEN = '(select count(*) from moved) + (select count(*) from ended)';
+
+/** SQL for the key of the object `e`: null where a part of it is missing, or where `e` is no object. */
+function keyOf(keyFields: readonly string[]): string {
+  return keyFields.map((field) => `(e->>${escapeLiteral(field)})`).join(" || ':' || ");
+}
+
+/** The page's objects by key, without those that lack a part of it. Parameter 2 is the page. */
+const listedOf = (keyFields: readonly string[]) => `
   select distinct on (key) key, e
-  from jsonb_array_elements($2::jsonb->'data') as e,
-    lateral (
-      select string_agg(e->>field, ':' order by n) as key, count(e->>field) as parts
-      from unnest($3::text[]) with ordinality as f(field, n)
-    ) as k
-  where jsonb_typeof(e) = 'object' and parts = cardinality($3::text[])
+  from (select ${keyOf(keyFields)} as key, e from jsonb_array_elements($2::jsonb->'data') as e) as page
+  where key is not null
   order by key`;
+
+/** How a page's changes get their numbers: by the statement itself, or at the end of the transaction around it. */
+type Numbering = 'at once' | 'later';
+
+const TELLING = `
+  select stripe_sync.tell_changes(
+    array_agg(row(null, null, $1, $7, id, null, kind, as_of, changed)::stripe_sync.unnumbered_changes order by id))
+  from told
+  having count(*) > 0`;
+
+const TELLING_LATER = `(account, object, id, kind, as_of, changed)
+  select $1, $7, id, kind, as_of, changed from told order by id`;
 
 /**
  * Upserts a page of a listing in one statement, under the same guard as every write: a row gives way only
- * where its state is wholly older than the page's read. What it changes goes into the change feed.
+ * where its state is wholly older than the page's read. What it changes goes into the change feed: `told` comes after
+ * everything that may wait for another transaction, since what follows holds up all others until the commit.
+ *
+ * A table that is being filled has no statistics yet, so nothing here is left to them: `before` looks up one row per
+ * key. As a join it is planned to compare each key with each, or to read all rows of the account.
  */
-const upsertPageSql = (table: string) => `
-with listed as (${LISTED}
-), before as (
+const upsertPageSql = (table: string, keyFields: readonly string[], numbering: Numbering) => `
+with listed as materialized (${listedOf(keyFields)}
+), before as materialized (
   select r.id, r.data, r.deleted
-  from listed join stripe.${escapeIdentifier(table)} r on r.account = $1 and r.id = listed.key
+  from listed, lateral (
+    select o.id, o.data, o.deleted from stripe.${escapeIdentifier(table)} o
+    where o.account = $1 and o.id = listed.key
+    limit 1
+  ) as r
 ), written as (
   insert into stripe.${escapeIdentifier(table)} as r
     (account, id, data, as_of, as_of_until, deleted, source)
-  select $1, key, e, to_timestamp($4), to_timestamp($5), e->'deleted' is not distinct from 'true', $6
+  select $1, key, e, to_timestamp($3), to_timestamp($4), e->'deleted' is not distinct from 'true', $9
   from listed
-  where key <> all($7::text[])
+  where key <> all($5::text[])
   order by key
   on conflict (account, id) do update set
     data = excluded.data, as_of = excluded.as_of, as_of_until = excluded.as_of_until,
     deleted = excluded.deleted, source = excluded.source
-  where r.as_of_until < excluded.as_of
-  returning r.id, r.data, r.deleted, r.as_of
-), change as (
-  insert into stripe_sync.changes (account, object, id, kind, as_of, changed)
-  select $1, $8, w.id, ${changeKind('b.deleted', 'w.deleted')}, w.as_of, ${changedKeys('b.data', 'w.data')}
-  from written w left join before b on b.id = w.id
-  where b.id is null or b.data <> w.data or b.deleted <> w.deleted
-  order by w.id
-  returning sequence
-)
-select (select count(*) from listed) as listed, (select count(*) from written) as written,
-  (select pg_notify('stripe_sync_changes', max(sequence)::text) from change having count(*) > 0) as notified`;
+  where r.as_of_until < excluded.as_of and (not r.deleted or excluded.deleted or $8::boolean)
+  returning r.id, r.deleted, r.as_of
+), ${takingStep({ object: '$7', step: '$6', rows: LISTED_COUNT, when: `${LISTED_COUNT} = (select count(*) from written)` })}
+, told as materialized (
+  select w.id, w.as_of, ${changeKind('b.deleted', 'w.deleted')} as kind,
+    ${changedOf('b.id is null', 'b.data', 'l.e')} as changed
+  from written w join listed l on l.key = w.id left join before b on b.id = w.id
+  where (b.id is null or b.data <> l.e or b.deleted <> w.deleted)
+    and ${TAKEN} + (select count(*) from counted) >= 0
+)${numbering === 'at once' ? '' : `, change as (insert into stripe_sync.unnumbered_changes ${TELLING_LATER})`}
+select ${LISTED_COUNT} as listed, (select count(*) from written) as written, ${TAKEN} as taken
+  ${numbering === 'at once' ? `, (${TELLING}) as told` : ''}`;
 
 /**
- * Rows that the clock cannot order against the page and whose states differ, and what was left out unless its row
- * is newer than the page. A statement of its own, so that it sees rows that were committed while the upsert ran.
+ * Rows that the clock cannot order against the page and whose states differ, tombstones of ids that do not come
+ * back, and what was left out, unless its row is newer than the page. A statement of its own, so that it sees rows that were committed while the upsert ran.
+ * Where the page is a step of a listing, they are noted for a read in the transaction that takes the step.
  */
-const ambiguousSql = (table: string) => `
-with listed as (${LISTED}
-)
-select listed.key as id, extract(epoch from greatest(r.as_of_until, to_timestamp($5)))::bigint as after
-from listed left join stripe.${escapeIdentifier(table)} r on r.account = $1 and r.id = listed.key
-where coalesce(r.as_of <= to_timestamp($5), true)
-  and (
-    listed.key = any($6::text[])
-    or (r.as_of_until >= to_timestamp($4) and (r.data is distinct from listed.e or r.deleted))
-  )`;
+const ambiguousSql = (table: string, keyFields: readonly string[]) => `
+with listed as materialized (${listedOf(keyFields)}
+), ambiguous as (
+  select listed.key as id, extract(epoch from greatest(r.as_of_until, to_timestamp($4)))::bigint as after
+  from listed left join lateral (
+    select o.as_of, o.as_of_until, o.data, o.deleted from stripe.${escapeIdentifier(table)} o
+    where o.account = $1 and o.id = listed.key
+    limit 1
+  ) as r on true
+  where coalesce(r.as_of <= to_timestamp($4), true)
+    and (
+      listed.key = any($5::text[])
+      or (r.as_of_until >= to_timestamp($3) and (r.data is distinct from listed.e or r.deleted))
+      or (r.deleted and listed.e->'deleted' is distinct from 'true' and not $8::boolean)
+    )
+), noted as (
+  insert into stripe_sync.listing_reads as l (account, number, object, id, after)
+  select $1, ($6::jsonb->>'number')::integer, $7, id, after from ambiguous
+  where $6::jsonb is not null
+  order by id
+  on conflict (account, number, object, id) do update set after = greatest(l.after, excluded.after)
+), ${takingStep({ object: '$7', step: '$6', rows: LISTED_COUNT, when: 'true' })}
+select id, after, ${TAKEN} as taken
+from ambiguous right join (values (1)) as always on true`;
 
 export interface RefusedObject {
   /** Its first 255 characters: one that is too long may be what PostgreSQL refuses. */
@@ -91,12 +141,14 @@ export interface PageResult {
   readonly listed: number;
   readonly written: number;
   /**
-   * Rows whose state differs from the page's within overlapping intervals, and objects that were left out: each
-   * needs a read that lies wholly after this second of Stripe's clock, with which both intervals are over.
+   * Rows whose state differs from the page's within overlapping intervals, tombstones that the page contradicts, and
+   * objects that were left out: each needs a read that lies wholly after this second of Stripe's clock, with which both intervals are over.
    */
   readonly ambiguous: readonly { readonly objectId: string; readonly after: number }[];
   /** Objects that PostgreSQL cannot hold; their rows, where they have one, stay as they are. */
   readonly refused: readonly RefusedObject[];
+  /** Whether the step was taken; false where somebody else took it before. */
+  readonly taken: boolean;
 }
 
 /**
@@ -109,11 +161,13 @@ export async function upsertPage(pool: Pool, input: PageUpsert): Promise<PageRes
   } catch (error) {
     if (!isRefusedData(error)) throw error;
   }
+  const { step, ...page } = input;
   const refused: RefusedObject[] = [];
   const results: PageResult[] = [];
   for (const item of itemTexts(input.page, 'data')) {
     try {
-      results.push(await upsertWhole(pool, { ...input, page: `{"data":[${item}]}` }));
+      const noting = step === undefined ? {} : { step: { ...step, next: 'stay' as const } };
+      results.push(await upsertWhole(pool, { ...page, ...noting, page: `{"data":[${item}]}` }));
     } catch (error) {
       const reason = postgresErrorSummary(error);
       if (!isRefusedData(error) || reason === null) throw error;
@@ -121,11 +175,15 @@ export async function upsertPage(pool: Pool, input: PageUpsert): Promise<PageRes
       refused.push({ objectId: objectId.slice(0, 255), reason });
     }
   }
+  const listed = results.reduce((sum, result) => sum + result.listed, 0);
+  const taken = step === undefined || (await takeStep(pool, input, step, listed));
+  if (step !== undefined && taken) await noteRefused(pool, input, step.number, refused.length);
   return {
-    listed: results.reduce((sum, { listed }) => sum + listed, 0),
+    listed,
     written: results.reduce((sum, { written }) => sum + written, 0),
     ambiguous: results.flatMap(({ ambiguous }) => ambiguous),
     refused,
+    taken,
   };
 }
 
@@ -136,24 +194,52 @@ export function entityKeyOf(entry: unknown, keyFields: readonly string[]): strin
   return parts.every((part) => typeof part === 'string') ? parts.join(':') : null;
 }
 
-async function upsertWhole(pool: Pool, input: PageUpsert): Promise<PageResult> {
-  const leaveOut = input.leaveOut ?? [];
-  const parameters = [input.account, input.page, input.keyFields, input.asOf, input.asOfUntil];
-  const { rows } = await pool.query<{ listed: string | number; written: string | number }>(
-    upsertPageSql(input.table),
-    [...parameters, input.source, leaveOut, input.object],
+let withEmbedded: ReadonlySet<string> | undefined;
+
+/** Whether rows of other tables follow the object's rows, by a trigger, which fires after the statement. */
+function hasEmbeddedRows(object: string): boolean {
+  withEmbedded ??= new Set(
+    syncedObjects().flatMap((entry) => {
+      const listing = listingOf(entry.object);
+      return listing.how === 'embedded' ? [listing.parent] : [];
+    }),
   );
+  return withEmbedded.has(object);
+}
+
+interface Upserted {
+  readonly listed: string | number;
+  readonly written: string | number;
+  readonly taken: string | number;
+}
+
+async function upsertWhole(pool: Pool, input: PageUpsert): Promise<PageResult> {
+  const { account, object, table, keyFields, page, asOf, asOfUntil, source } = input;
+  const { leaveOut = [], recreatable = false } = input;
+  const step = stepParameter(input.step);
+  const parameters = [account, page, asOf, asOfUntil, leaveOut, step, object, recreatable];
+  const upsert = (client: Pool | PoolClient, numbering: Numbering) =>
+    client.query<Upserted>(upsertPageSql(table, keyFields, numbering), [...parameters, source]);
+  const { rows } = hasEmbeddedRows(object)
+    ? await changingTransaction(pool, (client) => upsert(client, 'later'))
+    : await upsert(pool, 'at once');
   const listed = Number(rows[0]?.listed ?? 0);
   const written = Number(rows[0]?.written ?? 0);
-  if (written === listed) return { listed, written, ambiguous: [], refused: [] };
-  const ambiguous = await pool.query<{ id: string; after: string | number }>(ambiguousSql(input.table), [
-    ...parameters,
-    leaveOut,
-  ]);
+  if (written === listed) {
+    const taken = step === null || Number(rows[0]?.taken) > 0;
+    return { listed, written, ambiguous: [], refused: [], taken };
+  }
+  const ambiguous = await pool.query<{ id: string | null; after: string | number; taken: string | number }>(
+    ambiguousSql(table, keyFields),
+    parameters,
+  );
   return {
     listed,
     written,
-    ambiguous: ambiguous.rows.map((row) => ({ objectId: row.id, after: Number(row.after) })),
+    ambiguous: ambiguous.rows.flatMap(({ id, after }) =>
+      id === null ? [] : [{ objectId: id, after: Number(after) }],
+    ),
     refused: [],
+    taken: step === null || Number(ambiguous.rows[0]?.taken) > 0,
   };
 }

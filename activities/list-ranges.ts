@@ -1,0 +1,243 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pLimit, { type LimitFunction } from 'p-limit';
+import { StripeFailure } from '../src/domain/failures.js';
+import {
+  afterLostRangeCursor,
+  afterRangePage,
+  type ListedPage,
+  type Range,
+  rangeQuery,
+  splitLargest,
+} from '../src/domain/ranges.js';
+import { readInterval } from '../src/domain/read-interval.js';
+import { takeStep } from '../src/postgres/listing-step.js';
+import {
+  type ListingState,
+  type NumberedListing,
+  noteBeginning,
+  readRanges,
+  splitRange,
+} from '../src/postgres/listings.js';
+import { entityKeyOf, type PageResult, upsertPage } from '../src/postgres/upsert-page.js';
+import { entityKeyFields, tableOf } from '../src/stripe/catalog.js';
+import type { StripeResponse } from '../src/stripe/client.js';
+import { cutOnPage } from '../src/stripe/embedded-lists.js';
+import type { Listing } from '../src/stripe/listings.js';
+import { storableJson } from '../src/stripe/storable-json.js';
+import type { ActivityDeps } from './deps.js';
+import { readList } from './event-pages.js';
+
+export interface RangeWalk {
+  readonly listing: NumberedListing;
+  readonly state: ListingState;
+  readonly list: Extract<Listing, { how: 'list' }>;
+  readonly apiVersion: string | null;
+  /** Pages that are asked for at a time, at most. */
+  readonly walkers: number;
+  readonly isOver: () => boolean;
+  readonly signal: AbortSignal;
+  /** Bounds what writes to PostgreSQL at a time, over all types. */
+  readonly writing: LimitFunction;
+  readonly onRequest: () => void;
+  readonly onPage: () => void;
+}
+
+/** A page that fails is asked again after so many milliseconds, before its walk gives up. */
+const AGAIN_AFTER_MS = [500, 1_000, 2_000, 4_000];
+const WORTH_ANOTHER = new Set(['transient', 'malformed', 'rate-limited']);
+
+/**
+ * Walks a type's ranges, several at a time, until nothing is left of them or the time is over. Each page and the
+ * position after it are one transaction, so whoever goes on lists nothing twice but what was under way.
+ *
+ * @returns whether everything is listed
+ * @throws StripeFailure, after the pages that were under way are written
+ */
+export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<boolean> {
+  const { listing, isOver } = walk;
+  const left = new Map<number, Range>();
+  const busy = new Set<number>();
+  const dividing = pLimit(1);
+  const waiting = new Set<() => void>();
+  let failure: unknown;
+  let began = walk.state.beganAt !== null;
+
+  await reload();
+  await Promise.all(Array.from({ length: walk.walkers }, walker));
+  if (failure !== undefined) throw failure;
+  return left.size === 0;
+
+  async function reload(): Promise<void> {
+    const ranges = await readRanges(deps.pool, listing);
+    left.clear();
+    for (const range of ranges) left.set(range.range, range);
+  }
+
+  function tellOthers(): void {
+    for (const wake of waiting) wake();
+    waiting.clear();
+  }
+
+  async function walker(): Promise<void> {
+    try {
+      for (let range = await next(); range !== null; range = await next()) {
+        busy.add(range);
+        while (!isEnding() && left.has(range)) await listPage(range);
+        busy.delete(range);
+        tellOthers();
+      }
+    } catch (error) {
+      failure ??= error;
+    } finally {
+      tellOthers();
+    }
+  }
+
+  function isEnding(): boolean {
+    return failure !== undefined || isOver();
+  }
+
+  /** A range that nobody walks: one that is left over, or the older half of the largest. Null where there is none. */
+  async function next(): Promise<number | null> {
+    while (!isEnding()) {
+      const found = await dividing(take);
+      if (found !== null) return found;
+      if (busy.size === 0) return null;
+      await new Promise<void>((resolve) => waiting.add(resolve));
+    }
+    return null;
+  }
+
+  async function take(): Promise<number | null> {
+    const idle = [...left.keys()].find((range) => !busy.has(range));
+    if (idle !== undefined) {
+      busy.add(idle);
+      return idle;
+    }
+    const split = walk.list.createdFilter ? splitLargest(left.values()) : null;
+    const whole = split === null ? undefined : left.get(split.range);
+    if (split === null || whole === undefined) return null;
+    // The walker of the newer half learns of it before its next request.
+    left.set(whole.range, { ...whole, from: split.at });
+    const older = await splitRange(deps.pool, listing, split, whole.from);
+    if (older === null) {
+      await reload();
+      return null;
+    }
+    left.set(older.range, older);
+    busy.add(older.range);
+    return older.range;
+  }
+
+  async function listPage(id: number): Promise<void> {
+    const range = left.get(id);
+    if (range === undefined) return;
+    const { pages } = range;
+    const response = await request(range);
+    if (response === 'lost cursor') {
+      const lost = { number: listing.number, range: id, pages, next: afterLostRangeCursor(range) };
+      await advance(id, await takeStep(deps.pool, listing, lost, 0), lost.next, 0);
+      return;
+    }
+    const page = await understood(response);
+    if (!began) {
+      await noteBeginning(deps.pool, listing, page.version.asOf);
+      began = true;
+    }
+    const step = afterRangePage(left.get(id) ?? range, page);
+    const result = await walk.writing(() =>
+      write(page, { number: listing.number, range: id, pages, next: step }),
+    );
+    await advance(id, result.taken, step, result.listed);
+    walk.onPage();
+  }
+
+  async function advance(
+    id: number,
+    taken: boolean,
+    { ends, ...step }: ReturnType<typeof afterRangePage>,
+    rows: number,
+  ): Promise<void> {
+    if (!taken) {
+      // Another attempt is on its way as well; what it left is what there is.
+      await reload();
+    } else if (ends) {
+      left.delete(id);
+    } else {
+      const now = left.get(id);
+      if (now !== undefined) left.set(id, { ...now, ...step, pages: now.pages + 1, rows: now.rows + rows });
+    }
+    tellOthers();
+  }
+
+  async function request(range: Range): Promise<StripeResponse | 'lost cursor'> {
+    const { path, passes, paged } = walk.list;
+    const query = rangeQuery(range, passes[range.pass] ?? {});
+    const search = new URLSearchParams({ ...(paged ? { limit: '100' } : {}), ...query }).toString();
+    const { signal, apiVersion } = walk;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        walk.onRequest();
+        return await deps.stripe(listing.account).get(search === '' ? path : `${path}?${search}`, {
+          signal,
+          ...(apiVersion === null ? {} : { apiVersion }),
+        });
+      } catch (error) {
+        if (!(error instanceof StripeFailure)) throw error;
+        if (error.kind === 'cursor-lost' && range.startingAfter !== null) return 'lost cursor';
+        const pause = AGAIN_AFTER_MS[attempt];
+        if (pause === undefined || !WORTH_ANOTHER.has(error.kind) || isEnding()) throw error;
+        await sleep(Math.max(pause, error.retryAfterMs ?? 0), undefined, { signal });
+      }
+    }
+  }
+
+  async function understood(response: StripeResponse) {
+    const { entries, hasMore } = readList(response);
+    const version = readInterval(response);
+    const ids = entries.flatMap((entry) => {
+      const { id } = (entry ?? {}) as { id?: unknown };
+      return typeof id === 'string' ? [id] : [];
+    });
+    if (version === null || (hasMore && ids.length === 0)) {
+      throw new StripeFailure('malformed', {
+        message: `A page of ${listing.object} has no Date or no way on (request ${response.requestId ?? 'without id'}); it is asked again.`,
+      });
+    }
+    const page: ListedPage = { ids, created: secondsOf(entries), hasMore };
+    return { ...page, version, entries, response };
+  }
+
+  async function write(
+    page: Awaited<ReturnType<typeof understood>>,
+    step: NonNullable<Parameters<typeof upsertPage>[1]['step']>,
+  ): Promise<PageResult> {
+    const { account, object, number } = listing;
+    const { response, entries, hasMore, version } = page;
+    const keyFields = entityKeyFields(object);
+    const result = await upsertPage(deps.pool, {
+      account,
+      object,
+      table: tableOf(object),
+      page: storableJson(response.text),
+      source: `backfill:${number}`,
+      keyFields,
+      leaveOut: cutOnPage(response.text, hasMore).flatMap((at) => entityKeyOf(entries[at], keyFields) ?? []),
+      ...version,
+      step,
+    });
+    for (const { objectId, reason } of result.refused) {
+      deps.log.warn(
+        { account, object, objectId, reason, requestId: response.requestId },
+        'PostgreSQL cannot hold this object; the listing goes on without it',
+      );
+    }
+    return result;
+  }
+}
+
+/** `created` of each entry, or null where one has none. */
+function secondsOf(entries: readonly unknown[]): number[] | null {
+  const seconds = entries.map((entry) => ((entry ?? {}) as { created?: unknown }).created);
+  return seconds.every((second) => typeof second === 'number') ? seconds : null;
+}

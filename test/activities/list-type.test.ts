@@ -1,0 +1,340 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { ListTypeInput } from '../../activities/list-type.js';
+import { openBackfill } from '../../src/postgres/backfills.js';
+import { readListings } from '../../src/postgres/listings.js';
+import { type ActivityRoom, createActivityRoom, eventOf, hangingRequest } from '../support/activity-room.js';
+import type { TestDatabase } from '../support/database.js';
+import { createMigratedDatabase } from '../support/migrated-database.js';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createMigratedDatabase();
+});
+afterAll(() => database.drop());
+
+const DAY = 86_400;
+
+/** A backfill of the room's account, as its workflow would open it. */
+function opened(room: ActivityRoom, run: string, types: readonly string[] = ['customer']): Promise<number> {
+  return openBackfill(database.pool, {
+    account: room.account,
+    workflow: `${room.account}/backfill/1`,
+    run,
+    reason: 'a test',
+    types,
+  });
+}
+
+async function asked(room: ActivityRoom, over: Partial<ListTypeInput> = {}): Promise<ListTypeInput> {
+  return {
+    account: room.account,
+    object: 'customer',
+    number: over.number ?? (await opened(room, 'run-1')),
+    apiVersion: null,
+    since: null,
+    seconds: 30,
+    walkers: 4,
+    ...over,
+  };
+}
+
+const list = async (room: ActivityRoom, over: Partial<ListTypeInput> = {}) =>
+  room.run('listType', await asked(room, over));
+
+const idsOf = (rows: readonly { readonly id: string }[]) => rows.map((row) => row.id).sort();
+const lists = (room: ActivityRoom) => room.simulator.stats().requests.list;
+const listing = async (room: ActivityRoom, object = 'customer', number = 1) =>
+  (await readListings(database.pool, room.account, number, object))[0];
+
+describe('the listing of a type', () => {
+  it.each([0, 1, 100, 101])('takes %d objects once, as Stripe has them', async (count) => {
+    const room = await createActivityRoom(database);
+    const ids = room.simulator.createMany('customer', count);
+    const result = await list(room);
+    expect(result).toMatchObject({ done: true, rows: count, skipped: null, refused: 0, share: 1 });
+    const rows = await room.rows('customer');
+    expect(idsOf(rows)).toEqual(ids.toSorted());
+    for (const row of rows.slice(0, 3))
+      expect(row.data).toEqual(room.simulator.get('customer', row.id)?.data);
+    expect(lists(room)).toBe(count > 100 ? 2 : 1);
+  });
+
+  it('walks a large type in several places at once, and asks for few pages twice', async () => {
+    let underWay = 0;
+    let most = 0;
+    const room = await createActivityRoom(database, {
+      faults: { latency: { fixedMs: 20 } },
+      between: async (path, get) => {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        try {
+          return await get(path);
+        } finally {
+          underWay -= 1;
+        }
+      },
+    });
+    const now = room.now();
+    const ids = room.simulator.createMany('customer', 6_000, { from: now - 700 * DAY, to: now - DAY });
+    const result = await list(room);
+    expect(result).toMatchObject({ done: true, skipped: null });
+    expect(idsOf(await room.rows('customer'))).toEqual(ids.toSorted());
+    expect(most).toBe(4);
+    expect(lists(room)).toBeLessThan(60 * 1.5);
+    expect((await listing(room))?.requests).toBe(lists(room));
+  });
+
+  it('takes what the list leaves out unless it is asked for: inactive prices, canceled subscriptions', async () => {
+    const room = await createActivityRoom(database);
+    const price = room.simulator.create('price', { active: false }, { event: false });
+    const subscription = room.simulator.create('subscription', {}, { event: false });
+    room.simulator.remove('subscription', String(subscription.id), { event: false });
+    await list(room, { object: 'price' });
+    await list(room, { object: 'subscription' });
+    expect(idsOf(await room.rows('price'))).toContain(price.id);
+    expect(idsOf(await room.rows('subscription'))).toContain(subscription.id);
+  });
+
+  it('stops when its time is over and goes on where it was, with each page asked for once', async () => {
+    const room = await createActivityRoom(database, { faults: { latency: { fixedMs: 60 } } });
+    const now = room.now();
+    const ids = room.simulator.createMany('customer', 1_500, { from: now - 500, to: now - 400 });
+    let slices = 0;
+    for (let done = false; !done; slices += 1) ({ done } = await list(room, { seconds: 0.1, walkers: 1 }));
+    expect(slices).toBeGreaterThan(3);
+    expect(idsOf(await room.rows('customer'))).toEqual(ids.toSorted());
+    expect(lists(room)).toBe(15);
+  });
+
+  it('lists again after a crash only what was under way, and two attempts at once miss nothing', async () => {
+    const hanging = hangingRequest();
+    let left = 6;
+    const room = await createActivityRoom(database, {
+      between: (path, get) => {
+        left -= 1;
+        return left < 0 ? hanging.request() : get(path);
+      },
+    });
+    const now = room.now();
+    const ids = room.simulator.createMany('customer', 2_000, { from: now - 700 * DAY, to: now - DAY });
+    const lost = room.begin('listType', await asked(room));
+    lost.result.catch(() => undefined);
+    await vi.waitFor(() => expect(left).toBeLessThanOrEqual(-2));
+    const before = lists(room);
+    expect(before).toBe(6);
+    left = 10_000;
+    const zombieToo = await Promise.all([list(room), list(room)]);
+    hanging.end();
+    expect(zombieToo.some(({ done }) => done)).toBe(true);
+    expect((await list(room)).done).toBe(true);
+    expect(idsOf(await room.rows('customer'))).toEqual(ids.toSorted());
+  });
+
+  it('goes on where the object that the next page begins after was deleted meanwhile', async () => {
+    const room = await createActivityRoom(database);
+    const ids = room.simulator.createMany('product', 350);
+    const number = await opened(room, 'run-1', ['product']);
+    await list(room, { object: 'product', number, seconds: 0, walkers: 1 });
+    await list(room, { object: 'product', number, seconds: 0, walkers: 1 });
+    const { rows } = await database.pool.query<{ after: string | null }>(
+      'select starting_after as after from stripe_sync.listing_ranges where account = $1',
+      [room.account],
+    );
+    const gone = rows[0]?.after ?? '';
+    if (gone !== '') room.simulator.remove('product', gone);
+    expect(await list(room, { object: 'product', number })).toMatchObject({ done: true, skipped: null });
+    const living = ids.filter((id) => id !== gone);
+    const held = (await room.rows('product')).filter((row) => !row.deleted);
+    expect(idsOf(held)).toEqual(living.toSorted());
+  });
+
+  it('takes only what was created lately where it is asked for that, and then finds no deletions', async () => {
+    const room = await createActivityRoom(database);
+    const now = room.now();
+    const old = room.simulator.createMany('customer', 150, { from: now - 90 * DAY, to: now - 80 * DAY });
+    const young = room.simulator.createMany('customer', 150, { from: now - 2 * DAY, to: now - DAY });
+    await room.hold('customer', { id: old[0] ?? '' }, now - 100 * DAY, now - 100 * DAY);
+    room.simulator.remove('customer', old[0] ?? '', { event: false });
+    const result = await list(room, { since: now - 3 * DAY });
+    expect(result).toMatchObject({ done: true, rows: 150 });
+    const rows = await room.rows('customer');
+    expect(idsOf(rows)).toEqual([...young, old[0]].toSorted());
+    expect(rows.some((row) => row.deleted)).toBe(false);
+  });
+});
+
+describe('a type that cannot be listed', () => {
+  it('is left out, with what is missing, where the key may not read it', async () => {
+    const room = await createActivityRoom(database, {
+      key: (simulator) => simulator.createRestrictedKey(['rak_product_read']),
+    });
+    room.simulator.createMany('customer', 3);
+    const result = await list(room);
+    expect(result).toMatchObject({ done: true, rows: 0 });
+    expect(result.skipped).toContain('rak_customer_read');
+    expect(await room.rows('customer')).toEqual([]);
+    expect(await listing(room)).toMatchObject({ state: 'skipped', reason: result.skipped });
+  });
+
+  it('is asked again a few times where Stripe fails, and then left to the next attempt', async () => {
+    const room = await createActivityRoom(database);
+    const ids = room.simulator.createMany('customer', 130);
+    room.simulator.addFault({ kind: 'server_error', next: 2, path: '/v1/customers' });
+    expect(await list(room)).toMatchObject({ done: true, rows: 130 });
+    expect(idsOf(await room.rows('customer'))).toEqual(ids.toSorted());
+    room.simulator.setFaults({ rules: [{ kind: 'server_error', path: '/v1/customers', probability: 1 }] });
+    const number = await opened(room, 'run-2');
+    await expect(list(room, { number })).rejects.toMatchObject({
+      type: 'Stripe/transient',
+      nonRetryable: false,
+    });
+    expect(await listing(room, 'customer', number)).toMatchObject({ state: 'listing', rows: 0 });
+  });
+
+  it('is asked again where a page has no Date, since nobody could order it', async () => {
+    const room = await createActivityRoom(database, { dateHeader: false });
+    room.simulator.createMany('customer', 3);
+    await expect(list(room)).rejects.toMatchObject({ type: 'Stripe/malformed' });
+    expect(await room.rows('customer')).toEqual([]);
+  });
+});
+
+describe('a row that a page meets', () => {
+  it('is read from Stripe where the clock cannot tell which is newer, and the listing ends after that', async () => {
+    const room = await createActivityRoom(database);
+    const [id = ''] = room.simulator.createMany('customer', 1);
+    await room.hold(
+      'customer',
+      { id, name: 'another state' } as { id: string },
+      room.now() - 2,
+      room.now() + 1,
+    );
+    const result = await list(room);
+    expect(result.done).toBe(true);
+    const [row] = await room.rows('customer');
+    expect(row?.data).toEqual(room.simulator.get('customer', id)?.data);
+    expect(row?.source).toMatch(/^read:/);
+    expect(room.simulator.stats().requests.retrieve).toBe(1);
+  });
+
+  it('is read all the same where the worker dies between the page and the read', async () => {
+    const hanging = hangingRequest();
+    let dies = true;
+    const room = await createActivityRoom(database, {
+      between: (path, get) => (dies && path.startsWith('/v1/customers/') ? hanging.request() : get(path)),
+    });
+    const [id = ''] = room.simulator.createMany('customer', 1);
+    await room.hold(
+      'customer',
+      { id, name: 'another state' } as { id: string },
+      room.now() - 2,
+      room.now() + 1,
+    );
+    const lost = room.begin('listType', await asked(room));
+    lost.result.catch(() => undefined);
+    await vi.waitFor(() => expect(lists(room)).toBe(1));
+    await vi.waitFor(async () => {
+      const { rowCount } = await database.pool.query(
+        'select 1 from stripe_sync.listing_reads where account = $1',
+        [room.account],
+      );
+      expect(rowCount).toBe(1);
+    });
+    dies = false;
+    expect((await list(room)).done).toBe(true);
+    hanging.end();
+    expect((await room.rows('customer'))[0]?.data).toEqual(room.simulator.get('customer', id)?.data);
+    expect(lists(room)).toBe(1);
+  });
+
+  it('is stored whole where the page shows one of its lists cut', async () => {
+    const room = await createActivityRoom(database);
+    const invoice = room.simulator.create('invoice', {}, { event: false, items: 34 });
+    expect((await list(room, { object: 'invoice' })).done).toBe(true);
+    const [row] = await room.rows('invoice');
+    expect(row?.id).toBe(invoice.id);
+    expect(row?.data.lines).toMatchObject({ has_more: false, data: { length: 34 } });
+  });
+
+  it('ends at the change that was made after the page was read, whichever comes first', async () => {
+    const room = await createActivityRoom(database);
+    const [id = ''] = room.simulator.createMany('customer', 1);
+    const changed = { ...room.simulator.get('customer', id)?.data, description: 'changed' };
+    await room.receive([eventOf('evt_a', 'customer.updated', room.now() + 100, changed)]);
+    await room.run('applyChanges', {
+      account: room.account,
+      object: 'customer',
+      objectId: id,
+      ids: ['evt_a'],
+      hydrate: 'auto',
+      apiVersion: null,
+    });
+    await list(room);
+    expect(await room.rows('customer')).toMatchObject([{ data: { description: 'changed' } }]);
+  });
+});
+
+describe('what a complete listing does not show', () => {
+  it('is read one by one: gone it becomes a tombstone, alive it stays, touched since it is left alone', async () => {
+    const room = await createActivityRoom(database);
+    const now = room.now();
+    const [gone = '', kept = '', hidden = ''] = room.simulator.createMany('price', 3);
+    const inline = String(room.simulator.create('price', {}, { event: false, listed: false }).id);
+    await list(room, { object: 'price' });
+    await room.hold('price', { id: inline }, now - DAY, now - DAY);
+    room.simulator.remove('price', gone, { event: false });
+    await database.pool.query(
+      `update stripe.prices set as_of = as_of - interval '1 day', as_of_until = as_of_until - interval '1 day'
+       where account = $1`,
+      [room.account],
+    );
+    const number = await opened(room, 'run-2', ['price']);
+    expect(await list(room, { object: 'price', number })).toMatchObject({ done: true, rows: 2 });
+    const rows = new Map((await room.rows('price')).map((row) => [row.id, row]));
+    expect(rows.get(gone)?.deleted).toBe(true);
+    expect([kept, hidden].map((id) => rows.get(id)?.deleted)).toEqual([false, false]);
+    expect(rows.get(inline)?.data).toEqual(room.simulator.get('price', inline)?.data);
+    expect(await listing(room, 'price', number)).toMatchObject({ state: 'done', swept: 2, unswept: 0 });
+    expect(room.simulator.stats().requests.retrieve).toBe(2);
+  });
+
+  it('is left alone where the key is of another Stripe account: nothing of ours would be there', async () => {
+    const room = await createActivityRoom(database);
+    const [id = ''] = room.simulator.createMany('customer', 1);
+    await room.hold('customer', { id: 'cus_ours' }, room.now() - DAY, room.now() - DAY);
+    await database.pool.query(
+      `insert into stripe_sync.accounts (account, cursor_created, lag_seconds, key_account)
+       values ($1, now(), 5, 'acct_ours')`,
+      [room.account],
+    );
+    await expect(list(room)).rejects.toThrow(
+      /is of the Stripe account acct_.* and its tables hold acct_ours/,
+    );
+    expect((await room.rows('customer')).map((row) => [row.id, row.deleted])).toEqual(
+      [
+        [id, false],
+        ['cus_ours', false],
+      ].toSorted(),
+    );
+  });
+
+  it('is left alone where the listing failed', async () => {
+    const room = await createActivityRoom(database);
+    const [id = ''] = room.simulator.createMany('customer', 1);
+    await room.hold('customer', { id: 'cus_gone' }, room.now() - DAY, room.now() - DAY);
+    room.simulator.setFaults({ rules: [{ kind: 'server_error', path: '/v1/customers', probability: 1 }] });
+    await expect(list(room)).rejects.toThrow();
+    expect(await room.rows('customer')).toMatchObject([{ id: 'cus_gone', deleted: false }]);
+    expect(id).not.toBe('');
+    expect(room.simulator.stats().requests.retrieve).toBe(0);
+  });
+});
+
+describe('a singleton', () => {
+  it('is one row under its own name', async () => {
+    const room = await createActivityRoom(database);
+    expect(await list(room, { object: 'balance' })).toMatchObject({ done: true, skipped: null });
+    const [row] = await room.rows('balance');
+    expect(row).toMatchObject({ id: 'balance', data: { object: 'balance' } });
+  });
+});

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, it } from 'vitest';
+import { readLastBackfill } from '../../src/postgres/backfills.js';
+import { readListings } from '../../src/postgres/listings.js';
+import { createSync, eventually, type Sync } from '../support/sync.js';
+
+const CLI = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'bin', 'stripe-sync.js');
+const KILLS = 10;
+const CUSTOMERS = 60_000;
+const DAY = 86_400;
+
+let sync: Sync | null = null;
+let workers: ChildProcess[] = [];
+afterEach(async () => {
+  for (const worker of workers) worker.kill('SIGKILL');
+  workers = [];
+  await sync?.close();
+  sync = null;
+});
+
+async function startWorker({ environment }: Sync): Promise<ChildProcess> {
+  const worker = spawn(process.execPath, [CLI, 'worker'], {
+    env: environment,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  workers.push(worker);
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    worker.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+      if (log.includes('the worker runs')) resolve();
+    });
+    worker.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
+  });
+  return worker;
+}
+
+async function kill(worker: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => worker.once('exit', resolve));
+  worker.kill('SIGKILL');
+  await ended;
+  workers = workers.filter((each) => each !== worker);
+}
+
+/** Pages whose rows and positions are committed. */
+async function pagesOf({ database, account }: Sync): Promise<number> {
+  const last = await readLastBackfill(database.pool, account);
+  if (last === null) return 0;
+  const listings = await readListings(database.pool, account, last.number);
+  return listings.reduce((sum, { requests }) => sum + requests, 0);
+}
+
+it(`a backfill whose worker is killed ${KILLS} times ends equal, and lists few pages twice`, async () => {
+  sync = await createSync({ faults: { latency: { fixedMs: 100 } } });
+  const room = sync;
+  const now = Math.floor(room.simulator.now());
+  room.simulator.createMany('customer', CUSTOMERS, { from: now - 900 * DAY, to: now - DAY });
+  let worker = await startWorker(room);
+  await room.start({ backfill: { types: ['customer'] } });
+  room.simulator.startTraffic({ changesPerSecond: 2 });
+  let pages = 0;
+  for (let killed = 0; killed < KILLS; killed += 1) {
+    const upTo = pages + 5 + Math.floor(Math.random() * 40);
+    await eventually(async () => ((await pagesOf(room)) >= upTo ? null : `fewer than ${upTo} pages`), 90);
+    pages = await pagesOf(room);
+    await kill(worker);
+    worker = await startWorker(room);
+  }
+  await eventually(async () => {
+    const last = await readLastBackfill(room.database.pool, room.account);
+    return last?.outcome === 'done' ? null : `the backfill is ${last?.outcome ?? 'under way'}`;
+  }, 120);
+  room.simulator.stopTraffic();
+  const taken = await pagesOf(room);
+  const asked = room.simulator.stats().requests.list;
+  await room.rested();
+  const comparison = await room.compared();
+  const twice = asked - taken;
+  console.info(`${taken} pages, ${twice} of them asked for twice (${((100 * twice) / taken).toFixed(1)} %)`);
+  expect(comparison.differences).toEqual([]);
+  expect(comparison.equal).toBeGreaterThan(CUSTOMERS * 0.95);
+  expect(pages).toBeLessThan(taken);
+  expect(twice / taken).toBeLessThan(0.1);
+}, 600_000);
