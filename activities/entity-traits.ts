@@ -17,13 +17,22 @@ export function traitsOf(object: string): EntityTraits {
 }
 
 /**
- * Whether objects of this type can be read by their id, or by it and the id of a parent, which their states carry.
- * A single one may still have no address: `retrieveObject` then throws `NotReadable`. False for what Stripe has no
- * path for, and for what has no id (the balance), which has no row either.
+ * Whether objects of this type can be read: by their id, by it and the id of a parent, which their states carry, or
+ * at a path of which an account or a customer has one. A single one may still have no address: `retrieveObject` then
+ * throws `NotReadable`. False for what Stripe has no path for, and for what nothing identifies, which has no row either.
  */
 function retrievable(object: string): boolean {
   const known = objectNamed(object);
   return known !== undefined && known.retrievePath !== null && entityKeyFields(object).length > 0;
+}
+
+/**
+ * Whether what a page lists may follow a tombstone of its id without a look of its own: the id may come back, or
+ * Stripe has nothing else to say of it.
+ */
+export function mayRevive(object: string): boolean {
+  const { recreatable, retrievable } = traitsOf(object);
+  return recreatable || !retrievable;
 }
 
 /** @param object the kind of object that the event carries, where its type may carry several */

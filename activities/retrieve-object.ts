@@ -3,10 +3,10 @@ import { readInterval } from '../src/domain/read-interval.js';
 import type { Version } from '../src/domain/version.js';
 import { readFields } from '../src/postgres/read-fields.js';
 import { recordReads } from '../src/postgres/record-reads.js';
-import { objectNamed, tableOf } from '../src/stripe/catalog.js';
+import { entityKeyOf } from '../src/postgres/upsert-page.js';
+import { entityKeyFields, objectNamed, tableOf } from '../src/stripe/catalog.js';
 import type { StripeResponse } from '../src/stripe/client.js';
 import { storableJson } from '../src/stripe/storable-json.js';
-import { compositeKeys } from '../src/stripe/stored-objects.js';
 import { completeLists } from './complete-lists.js';
 import type { ActivityDeps } from './deps.js';
 import type { EntityKey } from './entity-traits.js';
@@ -17,9 +17,9 @@ export type Read =
   | { readonly found: 'gone'; readonly version: Version; readonly source: string };
 
 /**
- * This object has no address, so Stripe can say nothing of it: the id of its parent is not known, its parent is
- * gone, or it is a discount of something else than a customer. Not a deletion; what its own events say is all there
- * is. Whoever takes it for a failure takes it for a final one.
+ * This object has no address, so Stripe can say nothing of it: the id of its parent is not known, its parent is gone, it
+ * is a discount of something else than a customer, or this account has no such settings. Not a deletion; what its own
+ * events say is all there is. Whoever takes it for a failure takes it for a final one.
  */
 export class NotReadable extends StripeFailure {
   constructor(message: string, requestId?: string) {
@@ -36,10 +36,13 @@ interface Address {
   readonly path: string;
   /** Where the object above it is read, where the path holds its id. */
   readonly parent: string | null;
+  /** Whether the path leads to whatever there is one of, and names no object by its id. */
+  readonly onlyOne: boolean;
 }
 
 /**
  * Reads an object from Stripe by its id, and by its parent's id where the path needs one, with its lists completed.
+ * What an account or a customer has one of (the balance, a cash balance) is read at its path, and never gone.
  *
  * An object is gone where Stripe says `deleted: true`, or 404 for the object itself. A 404 of a path with a parent
  * in it may mean either of the two, and Stripe's words for it are not to be relied on: the parent is asked for. A
@@ -71,6 +74,12 @@ export async function retrieveObject(
       if (!(error instanceof StripeFailure) || error.kind !== 'gone' || error.version === undefined)
         throw error;
       await checkParent(entity, address, getFurther);
+      if (address.onlyOne && entity.object !== 'discount') {
+        throw new NotReadable(
+          `A ${entity.object} cannot be read from Stripe: there is none at ${address.path} (request ${error.requestId ?? 'without id'}).`,
+          error.requestId ?? undefined,
+        );
+      }
       return { found: 'gone', version: error.version, source: `read:${error.requestId ?? 'without-id'}` };
     }
     return await understood(entity, response, getFurther);
@@ -85,12 +94,12 @@ async function understood(
   get: (path: string) => Promise<StripeResponse>,
 ): Promise<Read> {
   const version = readInterval(response);
-  const body = response.body as { id?: unknown; object?: unknown; deleted?: unknown };
+  const body = response.body as { object?: unknown; deleted?: unknown };
   const source = `read:${response.requestId ?? 'without-id'}`;
-  const isIt = body.object === entity.object && typeof body.id === 'string';
+  const key = body.object === entity.object ? entityKeyOf(body, entityKeyFields(entity.object)) : null;
   // A customer has one discount at a time, so another one in its place ended this one.
-  const isAnother = isIt && body.id !== ownId(entity);
-  if (version === null || !isIt || (isAnother && entity.object !== 'discount')) {
+  const isAnother = key !== entity.objectId;
+  if (version === null || key === null || (isAnother && entity.object !== 'discount')) {
     throw new StripeFailure('malformed', {
       message: `Stripe's answer to the read of a ${entity.object} is not that object (request ${response.requestId ?? 'without id'}).`,
     });
@@ -124,7 +133,10 @@ async function checkParent(
 /** Other things than a customer that a discount may belong to. Stripe shows no such discount under its customer. */
 const DISCOUNTED = ['subscription', 'subscription_item', 'invoice', 'invoice_item', 'checkout_session'];
 
-/** The object's path with its ids filled in: the last placeholder is its own, those before are parents. */
+/**
+ * The object's path with its ids filled in: the last placeholder is its own, those before are parents, whose ids are
+ * in the object's key or in its known states.
+ */
 async function addressOf(deps: ActivityDeps, entity: EntityKey): Promise<Address> {
   const known = objectNamed(entity.object);
   const all = [known?.retrievePath, ...(known?.otherRetrievePaths ?? [])].filter((path) => path != null);
@@ -133,8 +145,12 @@ async function addressOf(deps: ActivityDeps, entity: EntityKey): Promise<Address
   const templates = direct === undefined ? all.filter((path) => !path.includes('/bank_accounts/')) : [direct];
   const parents = new Set(templates.flatMap(parentsIn));
   const entityInTable = { ...entity, table: tableOf(entity.object) };
-  const found =
-    parents.size === 0 ? {} : await readFields(deps.pool, entityInTable, [...parents, ...DISCOUNTED]);
+  const inKey = keyParts(entity);
+  const unknown = [...parents].filter((name) => inKey[name] === undefined);
+  const found = {
+    ...(unknown.length > 0 && (await readFields(deps.pool, entityInTable, [...unknown, ...DISCOUNTED]))),
+    ...inKey,
+  };
   if (entity.object === 'discount') {
     const owner = DISCOUNTED.find((name) => found[name] !== undefined);
     if (owner !== undefined)
@@ -146,9 +162,10 @@ async function addressOf(deps: ActivityDeps, entity: EntityKey): Promise<Address
     const names = parentsIn(template);
     if (names.some((name) => found[name] === undefined)) continue;
     const path = template.replace(/\{([^}]+)\}/g, (_, name: string) =>
-      encodeURIComponent(names.includes(name) ? (found[name] ?? '') : ownId(entity)),
+      encodeURIComponent((names.includes(name) ? found[name] : inKey.id) ?? ''),
     );
-    return { path, parent: names.length === 0 ? null : path.split('/').slice(0, 4).join('/') };
+    const parent = names.length === 0 ? null : path.split('/').slice(0, 4).join('/');
+    return { path, parent, onlyOne: !template.endsWith('}') };
   }
   throw new NotReadable(
     `A ${entity.object} cannot be read from Stripe: ${templates.length === 0 ? 'its API has no path for one' : 'the id of the object that it belongs to is not known'}.`,
@@ -161,11 +178,10 @@ function parentsIn(template: string): string[] {
   return template.endsWith('}') ? names.slice(0, -1) : names;
 }
 
-/** The object's own part of a key that is made of several fields. */
-function ownId(entity: EntityKey): string {
-  const parts = compositeKeys()[entity.object]?.length ?? 1;
-  return entity.objectId
-    .split(':')
-    .slice(parts - 1)
-    .join(':');
+/** The fields that the object's key is made of. Only the last one, which is the object's own id, may hold a colon. */
+function keyParts(entity: EntityKey): Record<string, string> {
+  const fields = entityKeyFields(entity.object);
+  const parts = entity.objectId.split(':');
+  const own = parts.splice(fields.length - 1).join(':');
+  return Object.fromEntries(fields.map((field, index) => [field, parts[index] ?? own]));
 }

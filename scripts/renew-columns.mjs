@@ -1,5 +1,5 @@
-// Writes src/stripe/data/columns.json: which objects have an id, what their rows are keyed by, and the typed
-// columns of each object table. Read from the installed stripe package's declarations, whose layout is
+// Writes src/stripe/data/columns.json: what the rows of each object are keyed by, and the typed columns of its
+// table. Read from the installed stripe package's declarations, whose layout is
 // regular (one interface per object at the top level of a file, one member a line). Anything that this
 // reader does not understand ends it with an error: a column of a wrong type must not slip in.
 // Run: node scripts/renew-columns.mjs (see docs/catalog.md); with --check it writes nothing, and ends with 1
@@ -19,8 +19,17 @@ const { version: sdkVersion } = readJson(`${stripeRoot}package.json`);
 const FIXED_COLUMNS = new Set(['account', 'id', 'data', 'as_of', 'as_of_until', 'deleted', 'source']);
 const SKIPPED_FIELDS = new Set(['id', 'object', 'metadata']);
 
-// The id of a capability is its name (`card_payments`), the same for every connected account.
-const KEY_FIELDS = { capability: ['account', 'id'] };
+// Keys other than the object's id. The id of a capability is its name (`card_payments`), the same for every connected
+// account. What an account has one of is kept under the object's own name, and what a customer has one of under the
+// customer's id.
+const KEY_FIELDS = {
+  balance: ['object'],
+  balance_settings: ['object'],
+  capability: ['account', 'id'],
+  cash_balance: ['customer'],
+  'entitlements.active_entitlement_summary': ['customer'],
+  'tax.settings': ['object'],
+};
 
 // Counted up with every change of the object: no moment in time, although the catalog lists it as one.
 const NOT_A_TIMESTAMP = new Set(['version']);
@@ -120,7 +129,6 @@ function columnsOf({ body, file }, timestampFields) {
 
 function describe(entry) {
   const timestampFields = entry.timestampFields ?? [];
-  const keyFields = KEY_FIELDS[entry.object] ?? ['id'];
   const found = interfaces.filter(
     ({ name, body }) => body.includes(`\n    object: '${entry.object}';`) && !name.startsWith('Deleted'),
   );
@@ -128,13 +136,23 @@ function describe(entry) {
   const [declared] = found;
   if (!declared) {
     const columns = timestampFields.map((field) => ({ name: field, field, type: 'timestamptz' }));
-    return { from: 'catalog.json', hasId: true, keyFields, columns };
+    return { from: 'catalog.json', keyFields: keyFieldsOf(entry.object, null), columns };
   }
-  const hasId = /^ {4}id\??: /m.test(declared.body);
   const columns = columnsOf(declared, timestampFields);
   const repeated = columns.filter(({ name }, at) => columns.findIndex((other) => other.name === name) !== at);
   if (repeated.length > 0) throw new Error(`${entry.object}: two columns named ${repeated[0].name}`);
-  return { from: `stripe/esm/resources/${declared.file}`, hasId, keyFields: hasId ? keyFields : [], columns };
+  const keyFields = keyFieldsOf(entry.object, declared.body);
+  return { from: `stripe/esm/resources/${declared.file}`, keyFields, columns };
+}
+
+/** The fields that identify an object; none where nothing does. They are strings in every object, or there is no row. */
+function keyFieldsOf(object, body) {
+  const fields = KEY_FIELDS[object];
+  if (fields === undefined) return body === null || /^ {4}id\??: /m.test(body) ? ['id'] : [];
+  const lacking = fields.find((field) => body !== null && !new RegExp(`^ {4}${field}\\??: `, 'm').test(body));
+  if (lacking !== undefined)
+    throw new Error(`${object}: the package declares no field ${lacking} to key it by`);
+  return fields;
 }
 
 const objects = catalog.map((entry) => [entry.object, describe(entry)]);

@@ -12,7 +12,7 @@ export interface InsertEvents {
   readonly seenAt: number;
   /** Objects that have a table. */
   readonly objects: readonly string[];
-  /** Objects whose key is made of several fields, with those fields in order. */
+  /** Objects whose key is not their id alone, with the fields that make it, in order. */
   readonly keyFields: Readonly<Record<string, readonly string[]>>;
   /** Per event id, when its place in the list was last read without it; Stripe's clock in seconds. */
   readonly lookedAt?: Readonly<Record<string, number>>;
@@ -41,13 +41,7 @@ with listed as (
 ), routed as (
   select e,
     o->>'object' as object,
-    case
-      when $6::jsonb ? (o->>'object') then (
-        select string_agg(o->>field, ':' order by n)
-        from jsonb_array_elements_text($6::jsonb->(o->>'object')) with ordinality as f(field, n)
-      )
-      when jsonb_typeof(o->'id') = 'string' then o->>'id'
-    end as object_id,
+    case when k.lacking is null then k.key end as object_id,
     case
       when $3 = 'webhook' and jsonb_typeof(e->'account') = 'string' and e->>'account' is distinct from
           (select stripe_account from stripe_sync.accounts where account = $1)
@@ -55,9 +49,13 @@ with listed as (
       when jsonb_typeof(o) is distinct from 'object' then 'the event carries no object'
       when not coalesce(o->>'object' = any($5), false)
         then 'no table for the object ' || coalesce(quote_literal(o->>'object'), 'without a name')
-      when jsonb_typeof(o->'id') is distinct from 'string' then 'the object in the event has no id'
+      when k.lacking is not null then 'the object in the event has no ' || k.lacking
     end as reason
-  from listed
+  from listed, lateral (
+    select string_agg(o->>field, ':' order by n) as key,
+      string_agg(field, ' and no ' order by n) filter (where jsonb_typeof(o->field) is distinct from 'string') as lacking
+    from jsonb_array_elements_text(coalesce($6::jsonb->(o->>'object'), '["id"]')) with ordinality as f(field, n)
+  ) as k
 ), inserted as (
   insert into stripe_sync.events
     (account, id, type, created, object, object_id, api_version, event, source, seen_at, listed_at, looked_at,

@@ -13,7 +13,7 @@ export interface UnholdableEvent {
   readonly lookedAt: number | null;
   /** Objects that have a table. */
   readonly objects: readonly string[];
-  /** Objects whose key is made of several fields, with those fields in order. */
+  /** Objects whose key is not their id alone, with the fields that make it, in order. */
   readonly keyFields: Readonly<Record<string, readonly string[]>>;
   /** Why PostgreSQL refuses the event: its code, without its words. */
   readonly reason: string;

@@ -86,7 +86,7 @@ export interface ScalarColumn {
 /** What a row of the object consists of; `from` says which file the facts were read from. */
 export interface ObjectShape {
   readonly from: string;
-  readonly hasId: boolean;
+  /** Empty where nothing identifies an object. */
   readonly keyFields: readonly string[];
   readonly columns: readonly ScalarColumn[];
 }
@@ -132,9 +132,10 @@ export function tableOf(object: string | CatalogObject): string {
 }
 
 /**
- * The fields that identify an object within an account of ours, their values joined by `:`. `['id']` but for
- * a capability, whose id (`card_payments`) every connected account has: `['account', 'id']`. Empty where the
- * object has no id at all (`balance`), so that nothing can be stored under it.
+ * The fields that identify an object within an account of ours, their values joined by `:`. `['id']` for nearly all.
+ * A capability's id (`card_payments`) every connected account has: `['account', 'id']`. What has no id goes by
+ * what there is one of: the account's balance by its own name (`['object']`), a cash balance by its customer. Empty
+ * where nothing identifies an object, so that none can be stored.
  */
 export function entityKeyFields(object: string): readonly string[] {
   return shapeOf(object).keyFields;
@@ -145,7 +146,7 @@ export function columnsOf(object: string): readonly ScalarColumn[] {
   return shapeOf(object).columns;
 }
 
-/** Every object that gets a table: it has an id, and an event or a list. Not `event`, which is the ledger's. */
+/** Every object that gets a table: it has a key, and an event or a list. Not `event`, which is the ledger's. */
 export function syncedObjects(): CatalogObject[] {
   return catalogObjects().filter(isSynced);
 }
@@ -193,14 +194,14 @@ export function resolveTypes(names: readonly string[]): CatalogObject[] {
 
 function isSynced(entry: CatalogObject): boolean {
   const reachable = entry.eventTypes.length > 0 || entry.listPath !== null;
-  return entry.object !== 'event' && reachable && shapeOf(entry.object).hasId;
+  return entry.object !== 'event' && reachable && entityKeyFields(entry.object).length > 0;
 }
 
 function reasonNotSynced({ object }: CatalogObject): string {
   if (object === 'event') return 'events are kept in stripe_sync.events';
-  return shapeOf(object).hasId
+  return entityKeyFields(object).length > 0
     ? 'Stripe neither lists it nor reports its changes'
-    : 'it has no id to store it by';
+    : 'nothing in it identifies it';
 }
 
 function didYouMean(name: string): string {

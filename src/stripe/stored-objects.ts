@@ -10,12 +10,12 @@ export function storedObjects(): readonly string[] {
   return objects;
 }
 
-/** The fields that make the key of those objects whose id alone does not. */
+/** The fields that make the key of those objects whose id does not: of several fields, or of another one. */
 export function compositeKeys(): Readonly<Record<string, readonly string[]>> {
   composite ??= Object.fromEntries(
     storedObjects()
       .map((object) => [object, entityKeyFields(object)] as const)
-      .filter(([, fields]) => fields.length > 1),
+      .filter(([, fields]) => fields.join() !== 'id'),
   );
   return composite;
 }

@@ -124,6 +124,24 @@ describe('a claim', () => {
     expect(await claim('g#1', 'g')).toEqual([]);
   });
 
+  it('takes no more ids at a time than Temporal takes, and always one', async () => {
+    const long = (n: number, letters: number) =>
+      event(`evt_${n}`, n, { object: 'coupon', id: `${'日'.repeat(letters)}${n}` });
+    // An id of 4,990 such letters has 15 kB; in JSON each U+0001 has six bytes.
+    await insert([...Array.from({ length: 40 }, (_, n) => long(n, 4_990)), long(40, 300_000)]);
+    const page = { object: 'coupon', id: '\u0001'.repeat(60_000) };
+    await insert([event('evt_41', 41, page), event('evt_42', 42, { ...page, id: `${page.id}2` })]);
+    const claimed = [];
+    for (let fetch = 0; fetch < 6; fetch += 1) {
+      await fence(`f${fetch}#1`);
+      const references = await claim(`f${fetch}#1`, `f${fetch}`);
+      if (references.length > 1) expect(Buffer.byteLength(JSON.stringify(references))).toBeLessThan(550_000);
+      claimed.push(...references.map(({ created }) => created));
+      expect(await claim(`f${fetch}#1`, `f${fetch}`)).toHaveLength(references.length);
+    }
+    expect(claimed).toEqual(Array.from({ length: 43 }, (_, n) => n));
+  });
+
   it('is refused to a fetch that another one has followed', async () => {
     await insert([event('evt_a', 1)]);
     await fence('old#1');

@@ -111,7 +111,6 @@ const columnsSchema = z.strictObject({
     z.string(),
     z.strictObject({
       from: z.string(),
-      hasId: z.boolean(),
       keyFields: z.array(z.string()),
       columns: z.array(
         z.strictObject({
@@ -180,6 +179,10 @@ describe('tables', () => {
     ['person', 'persons'],
     ['billing.meter_event_summary', 'billing_meter_event_summaries'],
     ['balance', 'balance'],
+    ['balance_settings', 'balance_settings'],
+    ['tax.settings', 'tax_settings'],
+    ['cash_balance', 'cash_balances'],
+    ['entitlements.active_entitlement_summary', 'entitlements_active_entitlement_summaries'],
     ['mandate', 'mandates'],
   ])('%s is kept in %s', (object, table) => expect(tableOf(object)).toBe(table));
 
@@ -199,7 +202,7 @@ describe('tables', () => {
 describe('what is synced', () => {
   const synced = names(syncedObjects());
 
-  test('is what has an id and either an event or a list', () => {
+  test('is what something identifies and either an event or a list shows', () => {
     expect(synced).toEqual(
       expect.arrayContaining([
         'customer',
@@ -208,15 +211,15 @@ describe('what is synced', () => {
         'mandate',
         'reserve.hold',
         'exchange_rate',
+        'balance',
+        'balance_settings',
+        'tax.settings',
+        'cash_balance',
+        'entitlements.active_entitlement_summary',
       ]),
     );
     for (const object of [
       'event',
-      'balance',
-      'balance_settings',
-      'tax.settings',
-      'cash_balance',
-      'entitlements.active_entitlement_summary',
       'billing.alert_triggered',
       'treasury.financial_account_features',
       'billing.credit_balance_summary',
@@ -227,11 +230,15 @@ describe('what is synced', () => {
     }
   });
 
-  test('is keyed by its id, a capability by its account as well', () => {
+  test('is keyed by its id, a capability by its account as well, and what has none by whose it is', () => {
     expect(entityKeyFields('customer')).toEqual(['id']);
     expect(entityKeyFields('capability')).toEqual(['account', 'id']);
-    expect(entityKeyFields('balance')).toEqual([]);
-    for (const object of synced) expect(entityKeyFields(object)).toContain('id');
+    for (const object of ['balance', 'balance_settings', 'tax.settings'])
+      expect(entityKeyFields(object)).toEqual(['object']);
+    for (const object of ['cash_balance', 'entitlements.active_entitlement_summary'])
+      expect(entityKeyFields(object)).toEqual(['customer']);
+    expect(entityKeyFields('billing.alert_triggered')).toEqual([]);
+    expect(synced.filter((object) => !entityKeyFields(object).includes('id'))).toHaveLength(5);
   });
 
   test('can be listed where a list needs neither a parent nor a parameter', () => {
@@ -320,12 +327,13 @@ describe('types that somebody names', () => {
   });
 
   test('are refused all at once where they are unknown, with what may have been meant', () => {
-    const attempt = () => resolveTypes(['custmer', 'customer', 'sessions', 'xyzzy', 'balance']);
+    const attempt = () =>
+      resolveTypes(['custmer', 'customer', 'sessions', 'xyzzy', 'billing.alert_triggered']);
     expect(attempt).toThrow(UnknownTypesError);
     expect(attempt).toThrow(
       'Unknown types: custmer (did you mean customer or customers?), ' +
         'sessions (did you mean billing_portal_sessions or checkout_sessions or identity_verification_sessions?), ' +
-        'xyzzy, balance (it has no id to store it by).',
+        'xyzzy, billing.alert_triggered (nothing in it identifies it).',
     );
   });
 });

@@ -16,6 +16,7 @@ import { mergeUpdate } from './merge.js';
 import { makeDraft } from './objects/index.js';
 import type { Making } from './objects/making.js';
 import { planOfPrice, priceOfPlan } from './objects/offers.js';
+import { ONE_PER_CUSTOMER } from './objects/without-id.js';
 import { parentId } from './parents.js';
 import type { Random } from './random.js';
 import { type Entry, makeEntry, type Store } from './store.js';
@@ -197,12 +198,20 @@ export function createChanges(context: ChangeContext): Changes {
     }
   };
 
-  const create = (object: string, fields: JsonObject = {}, options: CreateOptions = {}): JsonObject =>
+  /** Whose the one of a customer is to be: the caller's choice, or anybody's. */
+  const customerOf = (given: JsonObject, options: CreateOptions): string => {
+    const { parent } = options;
+    return idOf(given.customer) ?? (parent?.object === 'customer' ? parent.id : need('customer', options).id);
+  };
+
+  const create = (object: string, given: JsonObject = {}, options: CreateOptions = {}): JsonObject =>
     atOnce(() => {
+      const customer = ONE_PER_CUSTOMER.has(object) ? customerOf(given, options) : undefined;
+      const fields = customer === undefined ? given : { ...given, customer };
       const catalogued = catalogObject(object);
       const id = catalogued.singleton
         ? object
-        : (idOf(fields.id) ?? objectId(catalogued, random, context.accountMark));
+        : (customer ?? idOf(fields.id) ?? objectId(catalogued, random, context.accountMark));
       if (store.alive(object, id) !== undefined) throw new Error(`There is a ${object} ${id} already.`);
       const { data, children = [], parents, listed } = draft(object, id, fields, options);
       for (const child of children) {
@@ -329,12 +338,7 @@ export function createChanges(context: ChangeContext): Changes {
       const entry = id === undefined && !singleton ? undefined : store.get(object, id ?? object);
       if (entry === undefined && (id !== undefined || singleton))
         throw new Error(`There is no ${object} ${id ?? ''}.`);
-      const about =
-        entry === undefined
-          ? { object, data: preview(object, options) }
-          : singleton
-            ? { object, data: entry.data }
-            : entry;
+      const about = entry === undefined ? { object, data: preview(object, options) } : entry;
       announce([type], about, { ...options, event: type });
       return announced.at(-1) as SimulatedEvent;
     });

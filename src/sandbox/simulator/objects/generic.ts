@@ -103,15 +103,10 @@ const EXTRAS: Readonly<Record<string, (making: Making) => JsonObject>> = {
     currency: 'usd',
     reversed: false,
   }),
-  balance: () => ({
-    available: [{ amount: 0, currency: 'usd', source_types: { card: 0 } }],
-    pending: [{ amount: 0, currency: 'usd', source_types: { card: 0 } }],
-  }),
 };
 
 /** Objects whose life does not begin as `active`. */
 const STATUS: Readonly<Record<string, string | null>> = {
-  balance: null,
   capability: 'active',
   item: null,
   line_item: null,

@@ -22,11 +22,21 @@ import {
   setupIntent,
 } from './payments.js';
 import { subscription, subscriptionItem } from './subscriptions.js';
+import {
+  activeEntitlementSummary,
+  balance,
+  balanceSettings,
+  cashBalance,
+  taxSettings,
+} from './without-id.js';
 
 const MAKERS: Readonly<Record<string, Maker>> = {
+  balance,
+  balance_settings: balanceSettings,
   balance_transaction: balanceTransaction,
   bank_account: bankAccount,
   card,
+  cash_balance: cashBalance,
   charge,
   'checkout.session': checkoutSession,
   coupon,
@@ -35,6 +45,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   customer,
   discount,
   dispute,
+  'entitlements.active_entitlement_summary': activeEntitlementSummary,
   invoice,
   invoice_payment: invoicePayment,
   invoiceitem: invoiceItem,
@@ -51,6 +62,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   shipping_rate: shippingRate,
   subscription,
   subscription_item: subscriptionItem,
+  'tax.settings': taxSettings,
   tax_id: taxId,
   tax_rate: taxRate,
 };
