@@ -1,15 +1,10 @@
 import type { RescanReport } from '../src/domain/account-state.js';
 import { readWindow, WINDOW_BEGINS, type WindowProgress } from '../src/domain/window.js';
 import { noteDeepRescan } from '../src/postgres/account-row.js';
-import { pruneChanges } from '../src/postgres/prune-changes.js';
 import { recordReads } from '../src/postgres/record-reads.js';
 import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
 import { readList } from './read-list.js';
-
-/** A follower of the change feed may be away for so long. What is older goes with each rescan. */
-const KEEP_CHANGES_DAYS = 30;
-const MOST_PRUNED = 50_000;
 
 /** Keeps a report small where a whole backlog had leaked. */
 const MOST_REPORTED = 1_000;
@@ -76,7 +71,6 @@ export function rescanEvents(deps: ActivityDeps) {
         note({ recorded: progress.window.requests });
       }
       if (deep) await noteDeepRescan(deps.pool, account, to);
-      await pruneChanges(deps.pool, KEEP_CHANGES_DAYS, MOST_PRUNED);
       const { window, leaked, leaks, stripeNow } = progress;
       return { listed: window.listed, requests: window.requests, leaked, leaks, stripeNow };
     });

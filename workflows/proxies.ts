@@ -17,7 +17,7 @@ export const { fetchEvents } = proxyActivities<Activities>({
  * Walks whose length nobody knows. They heartbeat, so only a lost worker ends them. A cancelled one is not
  * waited for: what it still inserts is guarded, and harmless.
  */
-export const { rescanEvents, backfillType } = proxyActivities<Activities>({
+export const { rescanEvents, backfillType, listType } = proxyActivities<Activities>({
   startToCloseTimeout: '2 hours',
   cancellationType: ActivityCancellationType.TRY_CANCEL,
   heartbeatTimeout: '10 seconds',
@@ -25,9 +25,39 @@ export const { rescanEvents, backfillType } = proxyActivities<Activities>({
 });
 
 /** Single steps, repeated for as long as Stripe or PostgreSQL are away. */
-export const { openAccount, finishBackfill, listTypes, parkChanges } = proxyActivities<Activities>({
+export const { openAccount, finishBackfill, listTypes, parkChanges, planBackfill, endBackfill, failListing } =
+  proxyActivities<Activities>({
+    startToCloseTimeout: '1 minute',
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+  });
+
+/**
+ * An audit's first step answers a person who waits; its last one is all that is left of what the others found, so it
+ * is repeated for as long as PostgreSQL is away.
+ */
+export const { beginAudit } = proxyActivities<Activities>({
   startToCloseTimeout: '1 minute',
+  retry: { initialInterval: '1 second', maximumAttempts: 4 },
+});
+export const { finishAudit } = proxyActivities<Activities>({
+  startToCloseTimeout: '1 minute',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+});
+
+/** Walks of an audit. They are repeated so often that an outage of a minute or two is nothing to report. */
+export const { auditEvents, auditType, verifyAudit, healAudit } = proxyActivities<Activities>({
+  startToCloseTimeout: '2 hours',
   cancellationType: ActivityCancellationType.TRY_CANCEL,
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 8 },
+});
+
+/** Walks over tables of our own, in many short statements: they heartbeat, and go on where the last attempt was. */
+export const { planRefresh, pruneAccount } = proxyActivities<Activities>({
+  startToCloseTimeout: '2 hours',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+  heartbeatTimeout: '1 minute',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 });
 

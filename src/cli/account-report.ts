@@ -8,6 +8,9 @@ import { accountWorkflowId } from '../domain/ids.js';
 import { LATENESS_BUCKETS } from '../domain/lateness.js';
 import { countLeaks, countOutcomes, countReads, type OutcomeCounts } from '../postgres/account-counts.js';
 import { readAccount } from '../postgres/account-row.js';
+import { type LastAudit, readLastAudit } from '../postgres/read-audits.js';
+import type { ScheduleName } from '../temporal/schedule-plans.js';
+import { readSchedules, type ScheduleState } from '../temporal/schedules.js';
 import { messageOf } from './failure-text.js';
 import { hasWorker } from './task-queue.js';
 
@@ -39,6 +42,10 @@ export interface AccountReport {
   /** Answers of Stripe that were no use: passes that failed, and listed entries that are no events. */
   readonly failedPasses: number;
   readonly malformed: number;
+  /** The last audit that came to its end. */
+  readonly audit: LastAudit | null;
+  /** What comes at set times, on Temporal's clock, null for what is switched off; null where Temporal does not tell. */
+  readonly schedules: Readonly<Record<ScheduleName, ScheduleState | null>> | null;
   /** What stands in the way at present, in words. */
   readonly trouble: string | null;
 }
@@ -91,10 +98,12 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
   if (status === null && row === null) {
     throw new UserError(`There is no account ${account}. Start it with: stripe-sync start ${account}`);
   }
-  const [counts, leaks, reads] = await Promise.all([
+  const [counts, leaks, reads, audit, schedules] = await Promise.all([
     countOutcomes(pool, account),
     countLeaks(pool, account),
     countReads(pool, account),
+    readLastAudit(pool, account),
+    schedulesOf(client, account),
   ]);
   const lateness = status?.lateness ?? null;
   return {
@@ -118,8 +127,23 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
     gap: status?.gap ?? null,
     failedPasses: status?.counters.failedPasses ?? 0,
     malformed: status?.counters.malformed ?? 0,
+    audit,
+    schedules,
     trouble: status?.trouble ?? null,
   };
+}
+
+const looked = new WeakMap<Client, { account: string; at: number; schedules: AccountReport['schedules'] }>();
+/** Whoever watches an account asks every second, and each look costs Temporal three queries. */
+const LOOK_AGAIN_MS = 10_000;
+
+/** Without leave to look at schedules, the rest of the report stands. */
+async function schedulesOf(client: Client, account: string): Promise<AccountReport['schedules']> {
+  const last = looked.get(client);
+  if (last?.account === account && performance.now() - last.at < LOOK_AGAIN_MS) return last.schedules;
+  const schedules = await readSchedules(client, account).catch(() => null);
+  looked.set(client, { account, at: performance.now(), schedules });
+  return schedules;
 }
 
 /** Seconds. A paused account falls behind by the clock; a stopped one by a time that nobody measures. */

@@ -80,6 +80,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./resync.js')).configureResync,
   },
   {
+    name: 'audit',
+    usage: '[options] <alias>',
+    description: 'compares Stripe with the tables and the ledger; fails where something differs',
+    load: async () => (await import('./audit.js')).configureAudit,
+  },
+  {
     name: 'failures',
     usage: '[options] <alias>',
     description: 'changes that could not be applied: those that are parked, and those that are tried again',

@@ -8,9 +8,13 @@ import pg from 'pg';
 import type { AccountStatus } from '../../workflows/messages.js';
 import { accountWorkflowId } from '../domain/ids.js';
 import { readAccount } from '../postgres/account-row.js';
+import { completeSchedules } from '../temporal/schedules.js';
+import { hasSearchAttributes } from '../temporal/search-attributes.js';
 import { queryStatus } from './account-report.js';
 import type { Session } from './dev-session.js';
-import { startAccount } from './start-account.js';
+import { orSay } from './schedule-failure.js';
+import { scheduleSettings } from './schedule-options.js';
+import { NOT_SCHEDULED, startAccount } from './start-account.js';
 
 /**
  * `demo` on the simulator. Somebody's own Stripe account gets another name, so that its rows do not mix with
@@ -38,8 +42,12 @@ export async function resumeOrStart(session: Session, account: string, directory
   const database = databaseIdentity(sandbox);
   const memory = join(directory, 'database');
   const isSame = existsSync(memory) && readFileSync(memory, 'utf8') === database;
-  if ((await statusAfterAWhile(client, account)) !== null) {
-    if (isSame && (await readAccount(pool, account)) !== null) return true;
+  const status = await statusAfterAWhile(client, account);
+  if (status !== null) {
+    if (isSame && (await readAccount(pool, account)) !== null) {
+      await completeAccount(session, account, status);
+      return true;
+    }
     await client.workflow
       .getHandle(accountWorkflowId(account))
       .terminate('The sandbox writes to another database now');
@@ -47,6 +55,25 @@ export async function resumeOrStart(session: Session, account: string, directory
   await startAccount(client, taskQueue, account, {});
   writeFileSync(memory, database);
   return false;
+}
+
+/** An account that an older version started has no schedules. */
+async function completeAccount(
+  { client, taskQueue }: Session,
+  account: string,
+  { state }: AccountStatus,
+): Promise<void> {
+  const searchAttributes = await hasSearchAttributes(client);
+  await orSay(account, NOT_SCHEDULED, () =>
+    completeSchedules(client, {
+      account,
+      taskQueue,
+      types: null,
+      settings: scheduleSettings({}, true),
+      searchAttributes,
+      paused: state === 'paused',
+    }),
+  );
 }
 
 /** Tells databases apart, and holds no password. */

@@ -4,24 +4,28 @@ import { pauseSignal, resumeSignal } from '../../workflows/messages.js';
 import { validateAlias } from '../config.js';
 import { UserError } from '../domain/failures.js';
 import { accountWorkflowId } from '../domain/ids.js';
+import { pauseSchedules } from '../temporal/schedules.js';
 import { commandEnvironment } from './context.js';
+import { orSay } from './schedule-failure.js';
 import { withTemporal } from './temporal-client.js';
 
 export function configurePause(command: Command): void {
   sends(
     command,
     pauseSignal,
+    true,
     (account) => `${account} is paused. It goes on with: stripe-sync resume ${account}`,
   );
 }
 
 export function configureResume(command: Command): void {
-  sends(command, resumeSignal, (account) => `${account} goes on from its cursor.`);
+  sends(command, resumeSignal, false, (account) => `${account} goes on from its cursor.`);
 }
 
 function sends(
   command: Command,
   signal: typeof pauseSignal | typeof resumeSignal,
+  pauses: boolean,
   said: (account: string) => string,
 ): void {
   command.argument('<alias>', 'the account').action(async (alias: string) => {
@@ -29,6 +33,9 @@ function sends(
     await withTemporal(commandEnvironment(), async (client) => {
       const handle = client.workflow.getHandle(accountWorkflowId(account));
       await orNotRunning(account, () => handle.signal(signal));
+      const what = pauses ? 'its schedules were not all paused' : 'its schedules were not all resumed';
+      const note = `${account} was ${pauses ? 'paused' : 'resumed'} with stripe-sync ${command.name()}`;
+      await orSay(account, what, () => pauseSchedules(client, account, pauses, note));
     });
     process.stdout.write(`${said(account)}\n`);
   });

@@ -5,12 +5,15 @@ import { findableBy } from '../../workflows/search-attributes.js';
 import { type AccountSettings, DEFAULT_SETTINGS } from '../../workflows/settings.js';
 import { UserError } from '../domain/failures.js';
 import { accountWorkflowId } from '../domain/ids.js';
+import { ensureSchedules } from '../temporal/schedules.js';
 import { hasSearchAttributes } from '../temporal/search-attributes.js';
+import { orSay } from './schedule-failure.js';
+import { type ScheduleOptions, scheduleSettings } from './schedule-options.js';
 import { isRunning } from './signals.js';
 import { hasWorker } from './task-queue.js';
 
 /** Durations in seconds. What is left out is as in `DEFAULT_SETTINGS`. */
-export interface StartOptions {
+export interface StartOptions extends ScheduleOptions {
   readonly lag?: number;
   readonly maxLag?: number;
   readonly backfill?: boolean;
@@ -25,7 +28,9 @@ export interface StartOptions {
 }
 
 /**
- * Checks the account on a worker, then starts its workflow.
+ * Checks the account on a worker, then starts its workflow, and sets its schedules. Where Temporal refuses those, that
+ * is told, and the account runs without them.
+ *
  * @throws UserError where it runs already, no worker runs, or the check fails; nothing is started then
  */
 export async function startAccount(
@@ -54,7 +59,20 @@ export async function startAccount(
     if (error instanceof WorkflowExecutionAlreadyStartedError) throw runsAlready(account);
     throw error;
   }
+  const { types, enabled } = input.settings.backfill;
+  await orSay(account, NOT_SCHEDULED, () =>
+    ensureSchedules(client, {
+      account,
+      taskQueue,
+      types,
+      settings: scheduleSettings(options, enabled),
+      searchAttributes,
+    }),
+  );
 }
+
+export const NOT_SCHEDULED =
+  'it runs, but not all of its schedules are set, so what changes without an event may go unseen, and old events stay';
 
 function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSettings {
   const { lag, backfill, poll, rescan, parking } = DEFAULT_SETTINGS;

@@ -4,6 +4,7 @@ import { loadConfig, validateAlias } from '../config.js';
 import { followBackfill } from './backfill-progress.js';
 import { commandEnvironment } from './context.js';
 import { parseDuration, parseWhole } from './duration.js';
+import { scheduleOptions } from './schedule-options.js';
 import { shutdownRequested } from './shutdown.js';
 import { type StartOptions, startAccount } from './start-account.js';
 import { withTemporal } from './temporal-client.js';
@@ -60,7 +61,9 @@ export function configureStart(command: Command): void {
       )
         .argParser(parseWhole(1, 1_000))
         .default(parking.attempts),
-    )
+    );
+  for (const option of scheduleOptions()) command.addOption(option);
+  command
     .option('--fresh', 'begin at the present, whatever an earlier run left')
     .option(
       '--wait',

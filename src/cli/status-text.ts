@@ -1,4 +1,5 @@
 import { gapText } from '../../workflows/details.js';
+import type { LastAudit } from '../postgres/read-audits.js';
 import type { AccountReport } from './account-report.js';
 import { backfillTotals } from './backfill-progress.js';
 
@@ -29,6 +30,8 @@ export function statusText(report: AccountReport): string {
     lines.push(
       `            ${type.refused} of ${type.object} cannot be held by PostgreSQL (the log names them)`,
     );
+  if (report.audit !== null) lines.push(`  audit     ${auditText(report.audit)}`);
+  if (report.state !== 'stopped') lines.push(`  next      ${schedulesText(report.schedules)}`);
   if (gap !== null) lines.push(`  gap       ${gapText(gap)}`);
   if (report.trouble !== null) lines.push(`  trouble   ${report.trouble}`);
   return lines.join('\n');
@@ -42,6 +45,31 @@ export function statusLine({ account, state, behindSeconds, counts, trouble }: A
   const behind = behindSeconds ? `, ${span(behindSeconds)} behind` : '';
   if (trouble !== null) return `${account} ${state}${behind}. Trouble: ${trouble}`;
   return `${account} ${state}${behind}, ${received} events${events === '' ? '' : `: ${events}`}`;
+}
+
+function auditText({ at, number, differences, healed, unverified, notCompared }: LastAudit): string {
+  const found = Object.entries({
+    missing: differences.missing,
+    stale: differences.stale,
+    extra: differences.extra,
+    'in the events': differences.events,
+    healed,
+    'not verified': unverified,
+    'types not compared': notCompared,
+  }).filter(([, count]) => count > 0);
+  const what = found.map(([name, count]) => `${count} ${name}`).join(', ');
+  return `${number} of ${time(at)}: ${what === '' ? 'equal' : what}`;
+}
+
+function schedulesText(schedules: AccountReport['schedules']): string {
+  if (schedules === null) return 'unknown: Temporal does not tell of its schedules';
+  const { refresh, prune, audit } = schedules;
+  const texts = Object.entries({ refresh, pruning: prune, audit }).map(([name, schedule]) => {
+    if (schedule === null) return `${name} off`;
+    if (schedule.nextAt === null) return `${name} ${schedule.paused ? 'paused' : 'never'}`;
+    return `${name} ${time(schedule.nextAt)}`;
+  });
+  return texts.join(', ');
 }
 
 function countsText({ applied, stale, fetched, ignored, parked, pending }: AccountReport['counts']): string {

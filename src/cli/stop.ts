@@ -2,8 +2,11 @@ import { type Client, isGrpcDeadlineError } from '@temporalio/client';
 import type { Command } from 'commander';
 import { stopSignal } from '../../workflows/messages.js';
 import { validateAlias } from '../config.js';
+import { UserError } from '../domain/failures.js';
 import { accountWorkflowId } from '../domain/ids.js';
+import { removeSchedules } from '../temporal/schedules.js';
 import { commandEnvironment } from './context.js';
+import { orSay } from './schedule-failure.js';
 import { orNotRunning } from './signals.js';
 import { hasWorker } from './task-queue.js';
 import { withTemporal } from './temporal-client.js';
@@ -27,7 +30,16 @@ export function configureStop(command: Command): void {
  */
 export async function stopAccount(client: Client, account: string): Promise<string> {
   const handle = client.workflow.getHandle(accountWorkflowId(account));
-  await orNotRunning(account, () => handle.signal(stopSignal));
+  const unscheduled = () =>
+    orSay(account, 'its schedules were not all removed', () => removeSchedules(client, account));
+  try {
+    await orNotRunning(account, () => handle.signal(stopSignal));
+  } catch (error) {
+    // An account that somebody terminated leaves its schedules behind.
+    if (error instanceof UserError) await unscheduled();
+    throw error;
+  }
+  await unscheduled();
   const { taskQueue } = await handle.describe();
   if (!(await hasWorker(client, taskQueue))) {
     return `${account} stops as soon as a worker runs; none polls its task queue ${taskQueue} at present.`;

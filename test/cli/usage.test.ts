@@ -19,6 +19,7 @@ const COMMANDS = [
   'resume',
   'stop',
   'resync',
+  'audit',
 ];
 
 describe('wrong usage', () => {
