@@ -215,7 +215,7 @@ function mirror({ object, events }: Entity, useChains: boolean): Run {
     const at = Math.floor(Math.max(pass * poll, plan.fetch.after + 3));
     const version = { asOf: at - 1, asOfUntil: at };
     const found = events.filter((event) => event.changedAt <= at).at(-1);
-    if (found === undefined || !planRead(row, version, []).store)
+    if (found === undefined || !planRead(row, version, [], plan.fetch.after).store)
       throw new Error('a read settles what asked for it');
     const { digest, kind } = found.pending;
     row = { ...version, deleted: kind === 'deleted', source: `read:${at}`, sourceKind: null, digest };

@@ -1,18 +1,28 @@
 // Compiles the sources into dist/ and bundles the workflow code, so that neither the CLI nor a worker
 // compiles anything when it starts.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(root, 'dist');
-const stamp = join(dist, '.built');
+const finished = join(root, 'dist');
+const stamp = '.built';
 const sources = [
   'workflows',
   'activities',
   'src',
+  'bench',
   'package-lock.json',
   'tsconfig.json',
   'tsconfig.build.json',
@@ -25,14 +35,19 @@ function newest(path) {
 }
 
 const newestSource = Math.max(...sources.map((name) => newest(join(root, name))));
-if (existsSync(stamp) && Number(readFileSync(stamp, 'utf8')) === newestSource) process.exit(0);
+const built = join(finished, stamp);
+if (existsSync(built) && Number(readFileSync(built, 'utf8')) === newestSource) process.exit(0);
 
-rmSync(dist, { recursive: true, force: true });
+// What is there goes on to work until all of the new is there, and for good where the new does not compile. Its folder
+// is as deep as dist, since the compiled modules look for files beside it.
+const dist = join(root, `dist-${process.pid}`);
 const require = createRequire(import.meta.url);
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
 try {
-  execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
+  const options = ['-p', join(root, 'tsconfig.build.json'), '--outDir', dist];
+  execFileSync(process.execPath, [tsc, ...options], { stdio: 'inherit' });
 } catch {
+  rmSync(dist, { recursive: true, force: true });
   console.error('The build failed: the type checker reported the errors above.');
   process.exit(1);
 }
@@ -51,4 +66,6 @@ if (existsSync(join(dist, 'workflows', 'index.js'))) {
   });
   writeFileSync(join(dist, 'workflow-bundle.js'), code);
 }
-writeFileSync(stamp, String(newestSource));
+writeFileSync(join(dist, stamp), String(newestSource));
+rmSync(finished, { recursive: true, force: true });
+renameSync(dist, finished);

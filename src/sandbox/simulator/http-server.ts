@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 
 export interface Answer {
   readonly status: number;
-  readonly body: string;
+  readonly body: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
   /** Breaks the connection off, before anything is sent or in the middle of the body. */
   readonly cut?: 'before_headers' | 'body';
@@ -52,7 +52,7 @@ export function send(response: ServerResponse, answer: Answer): void {
     response.destroy();
     return;
   }
-  const body = Buffer.from(answer.body, 'utf8');
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body;
   response.writeHead(answer.status, { ...answer.headers, 'Content-Length': body.length });
   if (answer.cut === 'body') {
     response.write(body.subarray(0, Math.floor(body.length / 2)), () => response.destroy());

@@ -13,6 +13,7 @@ import { type Answer, send, startHttpServer } from './http-server.js';
 import { randomText } from './ids.js';
 import { type AccountRecord, type Change, openJournal, replayJournal } from './journal.js';
 import { createKeys } from './keys.js';
+import { createPageRecord } from './page-record.js';
 import { createRandom, type Random } from './random.js';
 import { createRateLimits } from './rate-limits.js';
 import { createReading } from './reading.js';
@@ -29,6 +30,7 @@ import { defaultVisibility } from './visibility.js';
 export type { ChangeOptions, CreateOptions, SeedOptions } from './changes.js';
 export type { FaultKind, FaultRule, FaultSettings, Latency } from './faults.js';
 export type { JsonObject, JsonValue } from './json.js';
+export type { ServedPages } from './page-record.js';
 export type { RateLimitReason, RateLimitSettings } from './rate-limits.js';
 export type { Control } from './side-door.js';
 export type { Simulator, SimulatorOptions } from './simulator.js';
@@ -131,9 +133,10 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
   const faults = createFaults(randomOf('faults'), options.faults);
   const limits = createRateLimits(() => performance.now() / 1000, options.limits);
   const traffic = createTraffic(store, changes, randomOf('traffic'));
+  const pages = createPageRecord();
   const responder = createResponder({
     keys,
-    reading: createReading(store, events),
+    reading: createReading(store, events, pages),
     faults,
     random: randomOf('damage'),
     account,
@@ -218,6 +221,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     setFaults: faults.set,
     addFault: faults.add,
     setLimits: limits.set,
+    recordPages: pages.record,
     revokeKey() {
       revoked = true;
       keys.revoke(apiKey);
@@ -252,6 +256,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
       ...surfacing(events.all()),
       faults: faults.served(),
       rateLimited: limits.refused(),
+      pages: pages.served(),
     }),
     close() {
       closing ??= (async () => {

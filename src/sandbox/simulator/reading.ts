@@ -6,7 +6,10 @@ import { bothCursors, type EventLog } from './event-log.js';
 import { expandObject } from './expand.js';
 import type { JsonObject } from './json.js';
 import { hidesSomethingByDefault, isHiddenByDefault, passesFilter } from './list-parameters.js';
+import { cashBalanceOf, ONE_PER_CUSTOMER } from './objects/without-id.js';
 import { type Page, readPage } from './page.js';
+import { pageJson } from './page-json.js';
+import type { PageRecord } from './page-record.js';
 import { parentId } from './parents.js';
 import { limitParameter, missingParameter, type Query, rangeParameter, unknownParameter } from './query.js';
 import type { ListRoute, Match, RetrieveRoute } from './routes.js';
@@ -15,19 +18,15 @@ import { createTimeline, type Timeline } from './timeline.js';
 
 export interface Reading {
   /** The JSON of a list's page or of one object. */
-  read(match: Match, query: Query, version: string): string;
+  read(match: Match, query: Query, version: string): Buffer;
 }
 
 const PAGINATION = new Set(['limit', 'starting_after', 'ending_before', 'expand']);
 
-export function listJson(items: readonly string[], hasMore: boolean, url: string): string {
-  return `{"object":"list","data":[${items.join(',')}],"has_more":${hasMore},"url":${JSON.stringify(url)}}`;
-}
-
-export function createReading(store: Store, events: EventLog): Reading {
+export function createReading(store: Store, events: EventLog, record: PageRecord): Reading {
   const find = (id: string): JsonObject | undefined => {
     for (const object of store.objects()) {
-      const entry = store.get(object, id);
+      const entry = ONE_PER_CUSTOMER.has(object) ? undefined : store.get(object, id);
       if (entry !== undefined) return entry.deleted ? tombstone(entry) : entry.data;
     }
     return undefined;
@@ -78,7 +77,7 @@ export function createReading(store: Store, events: EventLog): Reading {
     throw noSuch(route.objects[0] ?? 'object', String(id), param, 400);
   };
 
-  const list = (route: ListRoute, query: Query, ids: readonly string[], version: string): string => {
+  const list = (route: ListRoute, query: Query, ids: readonly string[], version: string): Buffer => {
     const [object = ''] = route.objects;
     const used: string[] = [];
     for (const name of Object.keys(query)) {
@@ -119,7 +118,12 @@ export function createReading(store: Store, events: EventLog): Reading {
     });
     const expand = expansions(query, 'data.');
     const url = ids.reduce((path, id) => path.replace(/\{[^}]+\}/, id), route.path);
-    return listJson(
+    record.note(
+      url,
+      query,
+      page.items.map(({ id }) => id),
+    );
+    return pageJson(
       page.items.map((entry) => render(entry, version, expand)),
       page.hasMore,
       url,
@@ -152,15 +156,17 @@ export function createReading(store: Store, events: EventLog): Reading {
   return {
     read({ route, ids }, query, version) {
       if (route.objects[0] === 'event') {
-        if (route.kind === 'retrieve') return events.retrieve(ids[0] ?? '').json;
+        if (route.kind === 'retrieve') return Buffer.from(events.retrieve(ids[0] ?? '').json);
         const page = events.list(query);
-        return listJson(
+        return pageJson(
           page.items.map((event) => event.json),
           page.hasMore,
           '/v1/events',
         );
       }
-      return route.kind === 'list' ? list(route, query, ids, version) : retrieve(route, query, ids, version);
+      return route.kind === 'list'
+        ? list(route, query, ids, version)
+        : Buffer.from(retrieve(route, query, ids, version));
     },
   };
 }
@@ -210,16 +216,6 @@ function singleton(
   }).items;
   if (entry !== undefined) return entry;
   if (object === 'discount') throw noSuch('discount', parent.id, 'customer', 404);
-  const data: JsonObject =
-    object === 'cash_balance'
-      ? {
-          object,
-          available: null,
-          customer: parent.id,
-          customer_account: null,
-          livemode: false,
-          settings: { reconciliation_mode: 'automatic', using_merchant_default: true },
-        }
-      : { object };
+  const data: JsonObject = object === 'cash_balance' ? cashBalanceOf(parent.id) : { object };
   return { data, json: JSON.stringify(data) };
 }

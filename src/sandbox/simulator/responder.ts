@@ -31,6 +31,7 @@ export interface ResponderContext {
 }
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
+const EMPTY_PAGE = '{"object":"list","data":[],';
 
 export function createResponder(context: ResponderContext): Responder {
   const { keys, reading, faults, random, account } = context;
@@ -48,7 +49,12 @@ export function createResponder(context: ResponderContext): Responder {
       type: 'standard',
     });
 
-  const read = (request: IncomingMessage, path: string, search: string, match: Match | undefined): string => {
+  const read = (
+    request: IncomingMessage,
+    path: string,
+    search: string,
+    match: Match | undefined,
+  ): string | Buffer => {
     const key = keys.authenticate(request.headers.authorization);
     const version = checkApiVersion(headerOf(request, 'stripe-version') ?? context.apiVersion);
     const asked = headerOf(request, 'stripe-account') ?? account;
@@ -69,16 +75,16 @@ export function createResponder(context: ResponderContext): Responder {
     if (match === undefined) throw unrecognisedUrl(request.method, path);
     const [object = ''] = match.route.objects;
     checkPermission(key, catalogObject(object).rakPermission, account);
-    const json = reading.read(match, parseQuery(search), version);
-    return path === '/v1/events' ? damaged(json, path) : json;
+    const body = reading.read(match, parseQuery(search), version);
+    return path === '/v1/events' ? damaged(body, path) : body;
   };
 
   /** The events of a page, one of which may have lost its object. */
-  const damaged = (json: string, path: string): string => {
-    if (json.startsWith('{"object":"list","data":[],')) return json;
+  const damaged = (body: Buffer, path: string): string | Buffer => {
+    if (body.toString('latin1', 0, EMPTY_PAGE.length) === EMPTY_PAGE) return body;
     const fault = faults.take(path, true);
-    if (fault === undefined) return json;
-    const page = JSON.parse(json) as { data: JsonObject[] };
+    if (fault === undefined) return body;
+    const page = JSON.parse(body.toString('utf8')) as { data: JsonObject[] };
     const { data } = random.pick(page.data);
     if (isJsonObject(data)) {
       if (fault.kind === 'event_without_object') delete data.object;

@@ -19,6 +19,7 @@ export interface Control {
   readonly faults?: FaultSettings;
   readonly addFault?: FaultRule;
   readonly limits?: RateLimitSettings;
+  readonly recordPages?: boolean;
   readonly visibility?: Exclude<VisibilityProfile, (draw: number) => number>;
   /** Seconds forwards. */
   readonly advanceClock?: number;
@@ -89,6 +90,7 @@ const ORDERS = [
   'faults',
   'addFault',
   'limits',
+  'recordPages',
   'visibility',
   'advanceClock',
   'skew',
@@ -112,6 +114,7 @@ function control(simulator: Simulator, order: Control & JsonObject): JsonObject 
   if (order.faults !== undefined) simulator.setFaults(order.faults);
   if (order.addFault !== undefined) simulator.addFault(order.addFault);
   if (order.limits !== undefined) simulator.setLimits(order.limits);
+  if (order.recordPages !== undefined) simulator.recordPages(order.recordPages);
   if (order.visibility !== undefined) simulator.setVisibility(order.visibility);
   if (order.advanceClock !== undefined) simulator.advanceClock(order.advanceClock);
   if (order.skew !== undefined) simulator.setSkew(order.skew);

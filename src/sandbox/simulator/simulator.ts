@@ -70,6 +70,8 @@ export interface Simulator {
   setFaults(settings: FaultSettings): void;
   addFault(rule: FaultRule): void;
   setLimits(settings: RateLimitSettings): void;
+  /** Begins anew to take note of each page of a list that is served, for `stats`; or ends that. */
+  recordPages(on: boolean): void;
   revokeKey(): void;
   restoreKey(): void;
   /** A new key that may read what these permissions allow, such as `rak_customer_read`. */

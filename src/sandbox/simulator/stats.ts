@@ -1,4 +1,5 @@
 import type { SimulatedEvent } from './event-log.js';
+import type { ServedPages } from './page-record.js';
 
 export type RequestKind = 'events' | 'list' | 'retrieve' | 'other';
 
@@ -14,6 +15,8 @@ export interface Stats {
   readonly late: { readonly count: number; readonly maxSeconds: number };
   readonly faults: Readonly<Record<string, number>>;
   readonly rateLimited: Readonly<Record<string, number>>;
+  /** Pages of lists that were served while `recordPages` was on, by path; events aside. */
+  readonly pages: Readonly<Record<string, ServedPages>>;
 }
 
 const BOUNDS = [1, 2, 3, 5, 10, 20, 40, 80, 160];
