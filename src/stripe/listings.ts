@@ -96,7 +96,10 @@ const WALKS: Readonly<Record<string, readonly ParentWalk[]>> = {
       where: "jsonb_typeof(p.data->'discount') = 'object'",
     }),
   ],
-  'entitlements.active_entitlement': byQuery('/v1/entitlements/active_entitlements', 'customer', 'customer'),
+  // What a customer is granted changes their summary, and not the customer.
+  'entitlements.active_entitlement': ['customer', 'entitlements.active_entitlement_summary'].flatMap(
+    (parent) => byQuery('/v1/entitlements/active_entitlements', parent, 'customer'),
+  ),
   fee_refund: [
     walk({
       parent: 'application_fee',
@@ -167,6 +170,8 @@ const EMBEDDED: Readonly<Record<string, { readonly parent: string; readonly fiel
 const REQUIRED: Readonly<Record<string, readonly ListQuery[]>> = {
   // The secrets of single users need their ids, which no list tells.
   'apps.secret': [{ 'scope[type]': 'account' }],
+  // The only type that there is.
+  'tax.location': [{ type: 'performance' }],
 };
 
 const NOTHING: Readonly<Record<string, string>> = {
@@ -174,7 +179,6 @@ const NOTHING: Readonly<Record<string, string>> = {
     'Stripe adds it up for a meter, a customer and a time that the asker names; there is no list of all',
   'tax.calculation_line_item': 'a tax calculation is shown to whoever made it, by its id alone',
   'tax.transaction_line_item': 'no list names the tax transactions that it belongs to',
-  'tax.location': 'its list is a preview whose required parameter is not documented',
 };
 
 const ONLY_EVENTS = 'Stripe has no list of it';

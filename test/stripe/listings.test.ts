@@ -43,7 +43,6 @@ describe('how a type is listed', () => {
     expect(nothing.map(({ object }) => object).toSorted()).toEqual([
       'billing.meter_event_summary',
       'tax.calculation_line_item',
-      'tax.location',
       'tax.transaction_line_item',
     ]);
   });
