@@ -33,7 +33,8 @@ export function scheduleOptions(): Option[] {
     new Option(
       '--keep-changes <duration>',
       'how long changes stay in the change feed, or off to keep them for good (default: 30d)',
-    ).argParser(orOff(parseDuration('1h', '36500d'))),
+      // A refresh finds in the feed which parents changed since the last walk over all of them, a week ago at most.
+    ).argParser(orOff(parseDuration('8d', '36500d'))),
   ];
 }
 

@@ -1,11 +1,11 @@
 /**
  * SQL for the sorted top-level keys whose values differ between two JSON objects, given as SQL expressions; all
- * keys of the second where the first is null.
+ * keys of the second where the first is null, or no object, as somebody's own hand may have left it.
  */
 export function changedKeys(before: string, after: string): string {
   return `array(
     select coalesce(old.key, new.key)
-    from jsonb_each(coalesce(${before}, '{}')) as old full join jsonb_each(${after}) as new on new.key = old.key
+    from jsonb_each(case when jsonb_typeof(${before}) = 'object' then ${before} else '{}' end) as old full join jsonb_each(${after}) as new on new.key = old.key
     where old.value is distinct from new.value
     order by 1
   )`;

@@ -17,12 +17,16 @@ export interface ParentRows {
   readonly newcomers: boolean;
 }
 
+/** So far back the feed of every account reaches: it is kept for 8 days at least, and for more where it is younger. */
+const FEED_DAYS = 7;
+
 /**
  * A row whose state changed since $2. A listing moves the row's interval whether it finds a change or not, so the change
  * feed tells, as far back as it is kept. It says when on Stripe's clock, and finds it by PostgreSQL's, which may be off.
  */
 const CHANGED = `p.as_of_until >= to_timestamp($2) and (
-    coalesce(to_timestamp($2) < (select recorded_at from stripe_sync.changes order by sequence limit 1), true)
+    to_timestamp($2) < now() - interval '${FEED_DAYS} days'
+    or coalesce(to_timestamp($2) < (select recorded_at from stripe_sync.changes order by sequence limit 1), true)
     or p.id in (
       select c.id from stripe_sync.changes c
       where c.account = $1 and c.object = $5 and c.as_of >= to_timestamp($2) - interval '10 seconds'

@@ -114,6 +114,7 @@ describe('the schedules of an account', () => {
     [['--refresh-interval', '1s'], 'from 1m to 30d'],
     [['--refresh-interval', 'often'], 'Give a duration'],
     [['--keep-events', '29d'], 'from 30d'],
+    [['--keep-changes', '7d'], 'from 8d'],
     [['--audit-interval', '1m'], 'from 10m'],
   ])('are not set by %j, which is wrong usage', async (options, said) => {
     const alias = world.alias();
