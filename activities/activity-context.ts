@@ -16,6 +16,20 @@ export interface RunningActivity {
   readonly remembered: unknown;
 }
 
+/** What an attempt must know to end in time. Taken at its start. */
+export interface AttemptTime {
+  readonly signal: AbortSignal;
+  /** From 1. */
+  readonly attempt: number;
+  /** Of `performance.now()`: when Temporal gives the attempt up. */
+  readonly endsAt: number;
+}
+
+export function attemptTime(): AttemptTime {
+  const { cancellationSignal: signal, info } = Context.current();
+  return { signal, attempt: info.attempt, endsAt: performance.now() + info.startToCloseTimeoutMs };
+}
+
 const HEARTBEAT_MS = 2_000;
 
 /** Runs `body` while a timer heartbeats, so that a slow request does not look like a dead worker. */

@@ -1,20 +1,21 @@
-import { Context } from '@temporalio/activity';
 import type { PoolClient } from 'pg';
 import { NO_OUTCOMES, type OutcomeTally } from '../src/domain/account-state.js';
 import { endOfSecond } from '../src/domain/chain.js';
 import { planChanges } from '../src/domain/ordering.js';
 import { lockEntity } from '../src/postgres/entity-lock.js';
-import { transaction } from '../src/postgres/pool.js';
+import { changingTransaction } from '../src/postgres/number-changes.js';
 import { type PendingEvent, readPending } from '../src/postgres/read-pending.js';
 import { readRow } from '../src/postgres/read-row.js';
 import { readStates } from '../src/postgres/read-states.js';
 import { settleEvents } from '../src/postgres/settle-events.js';
-import { writeEventRow } from '../src/postgres/write-row.js';
+import { writeEventRow, writeTombstone } from '../src/postgres/write-row.js';
 import { tableOf } from '../src/stripe/catalog.js';
+import { type AttemptTime, attemptTime } from './activity-context.js';
+import { decidingAnew, RowChanged } from './deciding-anew.js';
 import type { ActivityDeps } from './deps.js';
 import { currentRow, type EntityKey, kindOf, traitsOf } from './entity-traits.js';
 import { notingFailures } from './noting-failures.js';
-import { runHandlers, StepFailed } from './run-handlers.js';
+import { handlersUntil, runHandlers, StepFailed, withHandlerRoom } from './run-handlers.js';
 
 /** Where the state of an object comes from: an event's payload, a read, or whichever is right. */
 export type Hydrate = 'auto' | 'fetch' | 'payload';
@@ -34,48 +35,45 @@ export interface ApplyResult {
   readonly tally: OutcomeTally;
   /** Changes that only a read of the object can settle, made wholly after this second of Stripe's clock. */
   readonly fetch: { readonly ids: readonly string[]; readonly after: number } | null;
+  /** Set where handlers took so long that changes are left over: they are for the next apply. */
+  readonly more?: true;
 }
-
-/** How often a decision is made anew because a backfill's page changed the row in between. */
-const ROUNDS = 5;
 
 /**
  * Applies an entity's changes in one transaction: lock the entity, take the changes that have no outcome yet,
  * decide, write under the version guard, run the user's handlers, give outcomes, commit. Repeating it is harmless:
  * what has an outcome is not taken again. An attempt that was given up commits nothing once it hears of that.
  *
- * Where a handler fails, the changes before its own go in without it, and the failure names its event.
+ * Where a handler fails, the changes before its own go in without it, and the failure names its event. Where handlers
+ * take long, what they were run for goes in, and the rest is left over: the row may then hold the state of a change
+ * whose own handler is still to come.
  */
 export function applyChanges(deps: ActivityDeps) {
   return async (input: ApplyInput): Promise<ApplyResult> => {
-    const signal = Context.current().cancellationSignal;
-    return notingFailures(deps, input, async () => {
-      try {
-        return await applyRounds(deps, input, signal);
-      } catch (error) {
-        if (error instanceof StepFailed && error.before.length > 0)
-          await applyRounds(deps, { ...input, ids: error.before }, signal);
-        throw error;
-      }
-    });
+    const time = attemptTime();
+    return notingFailures(deps, input, time.attempt, () => applyWithin(deps, input, time));
   };
 }
 
-async function applyRounds(deps: ActivityDeps, input: ApplyInput, signal: AbortSignal): Promise<ApplyResult> {
-  for (let round = 1; ; round += 1) {
-    const result = await applyOnce(deps, input, signal);
-    if (result !== null) return result;
-    if (round === ROUNDS) throw new Error('the row changed with every attempt to write it');
-  }
+/** The same inside of another activity, which notes its own failures. */
+export function applyWithin(deps: ActivityDeps, input: ApplyInput, time: AttemptTime): Promise<ApplyResult> {
+  return withHandlerRoom(deps, input, time, async () => {
+    try {
+      return await applyRounds(deps, input, time);
+    } catch (error) {
+      const isTimeLeft = performance.now() < handlersUntil(time);
+      if (error instanceof StepFailed && error.before.length > 0 && isTimeLeft)
+        await applyRounds(deps, { ...input, ids: error.before }, time);
+      throw error;
+    }
+  });
 }
 
-class RowChanged extends Error {}
+function applyRounds(deps: ActivityDeps, input: ApplyInput, time: AttemptTime): Promise<ApplyResult> {
+  return decidingAnew(() => applyOnce(deps, input, time));
+}
 
-async function applyOnce(
-  deps: ActivityDeps,
-  input: ApplyInput,
-  signal: AbortSignal,
-): Promise<ApplyResult | null> {
+function applyOnce(deps: ActivityDeps, input: ApplyInput, time: AttemptTime): Promise<ApplyResult> {
   const { account, object, objectId } = input;
   const table = tableOf(object);
   const work = async (client: PoolClient): Promise<ApplyResult> => {
@@ -90,7 +88,8 @@ async function applyOnce(
       digest: event.digest,
       usable: isUsable(input, event),
     }));
-    const traits = { ...traitsOf(object), ...(input.readable === false ? { retrievable: false } : {}) };
+    const isRead = input.readable !== false && input.hydrate !== 'payload';
+    const traits = { ...traitsOf(object), ...(isRead ? {} : { retrievable: false }) };
     let plan = planChanges(row, changes, traits);
     if (plan.contested !== null) {
       // Where one second holds several states, what they say of one another may spare a read.
@@ -105,19 +104,25 @@ async function applyOnce(
     if (plan.apply !== null) {
       const { id, version, deleted } = plan.apply;
       const write = { account, object, id: objectId, ...version, deleted, source: id, eventId: id };
-      if (!(await writeEventRow(client, table, { ...write, replaces: row }))) throw new RowChanged();
+      // A deletion is one also where PostgreSQL cannot hold what the event carries: the last state stays.
+      const isStateless = deleted && pending.some((event) => event.id === id && event.digest === '');
+      const written = isStateless
+        ? await writeTombstone(client, table, { ...write, replaces: row })
+        : await writeEventRow(client, table, { ...write, replaces: row });
+      // A tombstone without a row is another matter: there is no state to mark.
+      if (!written && !(isStateless && (await readRow(client, table, account, objectId)) === null))
+        throw new RowChanged();
     }
-    await runHandlers(deps, client, input, { steps: plan.steps, pending, signal });
-    const applied = await settleEvents(client, { account, ids: plan.applied, outcome: 'applied' });
-    const stale = await settleEvents(client, { account, ids: plan.stale, outcome: 'stale' });
-    return { tally: { ...NO_OUTCOMES, applied, stale }, fetch: plan.fetch };
+    const done = await runHandlers(deps, client, input, { steps: plan.steps, pending, time });
+    const settle = (ids: readonly string[], outcome: 'applied' | 'stale') =>
+      settleEvents(client, { account, ids: ids.filter((id) => done.has(id)), outcome });
+    const applied = await settle(plan.applied, 'applied');
+    const stale = await settle(plan.stale, 'stale');
+    const tally = { ...NO_OUTCOMES, applied, stale };
+    // What is left over is planned anew, and what is to be read with it.
+    return done.size < plan.steps.length ? { tally, fetch: null, more: true } : { tally, fetch: plan.fetch };
   };
-  try {
-    return await transaction(deps.pool, work, signal);
-  } catch (error) {
-    if (error instanceof RowChanged) return null;
-    throw error;
-  }
+  return changingTransaction(deps.pool, work, time.signal);
 }
 
 function isUsable({ hydrate, apiVersion }: ApplyInput, event: PendingEvent): boolean {

@@ -1,5 +1,4 @@
 import { Context } from '@temporalio/activity';
-import { readInterval } from '../src/domain/read-interval.js';
 import { readAccount } from '../src/postgres/account-row.js';
 import { openAudit } from '../src/postgres/audit-row.js';
 import { tablesWithRows } from '../src/postgres/audit-summary.js';
@@ -43,7 +42,7 @@ export function beginAudit(deps: ActivityDeps) {
     const known = await readAccount(deps.pool, account);
     const response = await deps.stripe(account).get('/v1/events?limit=1', { signal });
     await recordReads(deps.pool, account, 1);
-    const now = readInterval(response)?.asOfUntil ?? Math.floor(Date.now() / 1000);
+    const now = response.date ?? Math.floor(Date.now() / 1000);
     const from = Math.max(Math.floor(now - sinceSeconds), known?.beganAt ?? 0);
     const window = await openAudit(deps.pool, { account, run, from, to: now, types, heal });
     return {

@@ -84,7 +84,8 @@ function timed(client: StripeClient, account: string, clock: StripeClock): Strip
 function timedFailure(error: unknown, correct: (date: number) => number): unknown {
   if (!(error instanceof StripeFailure) || error.version === undefined) return error;
   const { asOf, asOfUntil } = error.version;
-  const shift = correct(asOfUntil) - asOfUntil;
+  // A read's interval ends in the second after its `Date`.
+  const shift = correct(asOfUntil - 1) + 1 - asOfUntil;
   if (shift === 0) return error;
   const { kind, message, requestId, status, reason, retryAfterMs, missingPermission } = error;
   const version = { asOf: asOf + shift, asOfUntil: asOfUntil + shift };

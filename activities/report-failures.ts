@@ -1,7 +1,9 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { HANDLER_FAILED, StripeFailure, UserError } from '../src/domain/failures.js';
+import { HandlersBusy } from '../src/handlers/handler-slots.js';
 import { isTransientPostgresError, postgresErrorSummary } from '../src/postgres/errors.js';
+import { attemptsNoted } from './noting-failures.js';
 import { StepFailed } from './run-handlers.js';
 
 type Activity = (...args: never[]) => Promise<unknown>;
@@ -41,9 +43,10 @@ function patienceOf(input: unknown): number | null {
 }
 
 export function reportable(error: unknown, { attempt, isLocal, patience }: Attempt): Error {
-  const isOutOfPatience = attempt >= PATIENCE;
+  const failures = attemptsNoted(error) ?? attempt;
+  const isOutOfPatience = failures >= PATIENCE;
   // A local activity leaves the patience to the one on the task queue.
-  const isFinal = isLocal || attempt >= (patience ?? 1);
+  const isFinal = isLocal || failures >= (patience ?? 1);
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   if (error instanceof Error && error.name === 'AbortError')
     return new CancelledFailure('the attempt was given up');
@@ -55,6 +58,8 @@ export function reportable(error: unknown, { attempt, isLocal, patience }: Attem
       nonRetryable: isFinal,
     });
   }
+  if (error instanceof HandlersBusy)
+    return ApplicationFailure.create({ type: 'Handler/busy', message: error.message });
   if (error instanceof StripeFailure) {
     if (error.kind === 'cancelled') return new CancelledFailure('the request was cancelled');
     return ApplicationFailure.create({
@@ -75,11 +80,17 @@ export function reportable(error: unknown, { attempt, isLocal, patience }: Attem
       nonRetryable: !transient && isFinal,
     });
   }
-  const name = error instanceof Error ? error.name : typeof error;
-  const place = error instanceof Error ? error.stack?.split('\n').find((line) => line.includes(' at ')) : '';
   return ApplicationFailure.create({
     type: 'Internal',
-    message: `${name}${place ?? ''}`,
+    message: error instanceof Error ? nameAndPlaceOf(error) : typeof error,
     nonRetryable: isOutOfPatience,
   });
+}
+
+/** A fault of our own, without its words: they may quote anything, and a stack begins with them. */
+function nameAndPlaceOf({ name, message, stack = '' }: Error): string {
+  const frame = stack
+    .split('\n')
+    .find((line) => /^\s+at \S.*:\d+:\d+\)?$/.test(line) && !message.includes(line));
+  return `${/^[A-Za-z][A-Za-z0-9]{0,40}$/.test(name) ? name : 'Error'}${frame ?? ''}`;
 }

@@ -108,7 +108,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
             ...delivery,
             hydrate: settings.hydrate,
             apiVersion: options.apiVersion(),
-            parking: settings.parking ?? DEFAULT_SETTINGS.parking,
+            parking: { ...DEFAULT_SETTINGS.parking, ...settings.parking },
           },
         ],
         parentClosePolicy: ParentClosePolicy.ABANDON,

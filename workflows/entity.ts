@@ -1,16 +1,16 @@
 /** One entity's changes: drain, apply, close. */
+import { RetryState, TimeoutFailure } from '@temporalio/common';
 import {
   ActivityFailure,
   ApplicationFailure,
   continueAsNew,
   isCancellation,
-  type RetryPolicy,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ApplyInput, ApplyResult, Hydrate } from '../activities/apply-changes.js';
-import type { SettleInput } from '../activities/settle-entity.js';
+import type { SettleInput, SettleResult } from '../activities/settle-entity.js';
 import { addOutcomes, NO_OUTCOMES, type OutcomeTally } from '../src/domain/account-state.js';
 import { HANDLER_FAILED } from '../src/domain/failures.js';
 import { type EntityBatch, mergeBatches } from '../src/domain/routing.js';
@@ -41,33 +41,54 @@ export async function entity(input: EntityInput): Promise<OutcomeTally> {
 
   /** What a batch was taken apart into: one at a time, before what has come meanwhile. */
   const apart: EntityBatch[] = [];
+  /** What waits for a read that Stripe does not answer: one batch at most, after what has come meanwhile. */
+  const unread: EntityBatch[] = [];
+  /** Reads without an answer, one after the other. */
+  let unanswered = 0;
   let tally = input.tally ?? NO_OUTCOMES;
-  while (queue.length > 0 || apart.length > 0) {
+  while (queue.length > 0 || apart.length > 0 || unread.length > 0) {
     const isAlone = apart.length > 0;
-    const batches = isAlone ? apart.splice(0, 1) : queue.splice(0);
+    const lane = isAlone ? apart : queue.length > 0 ? queue : unread;
+    const batches = lane.splice(0, isAlone ? 1 : lane.length);
     // An entity that never rests would never close, and its history would grow for ever.
     if (workflowInfo().continueAsNewSuggested) {
       return continueAsNew<typeof entity>({
         ...input,
-        ...mergeBatches([...batches, ...apart, ...queue]),
+        ...mergeBatches([...batches, ...apart, ...queue, ...unread]),
         tally,
       });
     }
     const batch = mergeBatches(batches);
+    if (isKnown(batch, unread)) continue;
     const ids = batch.events.map((event) => event.id);
     // The batch that it comes from was tried with patience already.
     const patience = isAlone && parking !== undefined ? { ...parking, attempts: 1 } : parking;
     try {
       const applied = await apply({ ...key, ids, hydrate, apiVersion }, patience);
       tally = addOutcomes(tally, applied.tally);
+      if (applied.more) {
+        lane.unshift(batch);
+        continue;
+      }
       const readAfter = Math.max(-1, applied.fetch?.after ?? -1, batch.readAfter ?? -1);
       if (readAfter >= 0) {
         setCurrentDetails(`Waiting for a read of the ${object} past second ${readAfter} of Stripe's clock`);
         const read = { ...key, ids: applied.fetch?.ids ?? [], after: readAfter, apiVersion };
-        tally = addOutcomes(tally, await readAndSettle(read, patience));
+        let settled: SettleResult;
+        do {
+          settled = await readAndSettle(read, patience, unanswered);
+          tally = addOutcomes(tally, settled);
+        } while (settled.more);
+        unanswered = 0;
       }
     } catch (error) {
       if (isCancellation(error)) throw error;
+      if (isUnanswered(error)) {
+        unanswered += 1;
+        setCurrentDetails(`**No answer** to reads of the ${object}, tried again: ${reasonOf(error)}`);
+        unread.splice(0, unread.length, mergeBatches([batch, ...unread]));
+        continue;
+      }
       const { park, rest, singles } =
         parking === undefined ? { park: ids, rest: [], singles: [] } : afterFailure(batch, error);
       const reason = reasonOf(error);
@@ -93,27 +114,61 @@ async function apply(input: ApplyInput, parking: Parking | undefined): Promise<A
   } catch (error) {
     // Whoever was started by 0.1.0 goes on as it began.
     if (isCancellation(error) || (isFinal(error) && parking === undefined)) throw error;
-    const retry = retryOf(parking);
-    return applyPatiently.executeWithOptions({ summary: `${summary}, patiently`, ...retry }, [
+    return applyPatiently.executeWithOptions({ summary: `${summary}, patiently`, ...retryOf(parking) }, [
       withPatience(input, parking),
     ]);
   }
 }
 
-function readAndSettle(input: SettleInput, parking: Parking | undefined): Promise<OutcomeTally> {
-  const summary = `read ${input.object}, ${input.ids.length} changes`;
-  return settleEntity.executeWithOptions({ summary, ...retryOf(parking) }, [withPatience(input, parking)]);
+/** @param unanswered how many such reads in a row had no answer: the next one keeps the longest wait */
+function readAndSettle(
+  input: SettleInput,
+  parking: Parking | undefined,
+  unanswered: number,
+): Promise<SettleResult> {
+  const options = {
+    summary: `read ${input.object}, ${input.ids.length} changes`,
+    ...retryOf(parking, unanswered > 0),
+    ...(parking?.readSeconds === undefined ? {} : { scheduleToCloseTimeout: parking.readSeconds * 1000 }),
+  };
+  return settleEntity.executeWithOptions(options, [withPatience(input, parking)]);
 }
 
 function withPatience<T extends object>(input: T, parking: Parking | undefined): T {
   return parking === undefined ? input : { ...input, patience: parking.attempts };
 }
 
-function retryOf(parking: Parking | undefined): { retry?: RetryPolicy } {
+function retryOf(parking: Parking | undefined, isSlow = false) {
   if (parking === undefined) return {};
   const { firstSeconds, mostSeconds } = parking;
-  return { retry: { initialInterval: firstSeconds * 1000, maximumInterval: mostSeconds * 1000 } };
+  const initialInterval = (isSlow ? mostSeconds : firstSeconds) * 1000;
+  return { retry: { initialInterval, maximumInterval: mostSeconds * 1000 } };
 }
+
+/** Whether all that the batch asks for waits in another one: events that were freed are delivered again. */
+function isKnown(batch: EntityBatch, waiting: readonly EntityBatch[]): boolean {
+  const ids = new Set(waiting.flatMap(({ events }) => events.map(({ id }) => id)));
+  return ids.size > 0 && batch.readAfter === null && batch.events.every(({ id }) => ids.has(id));
+}
+
+/**
+ * Whether the time for a read ran out although nothing has refused it: Stripe does not answer for this object, or for
+ * none. Its newer changes may need no read, so they go first, and then it is read again, for as long as it takes. An
+ * answer that makes no sense, or a fault of our own, is a failure like any other.
+ */
+function isUnanswered(error: unknown): boolean {
+  if (!(error instanceof ActivityFailure)) return false;
+  const { cause, retryState } = error;
+  // Time that runs out in the middle of an attempt is a failure of that attempt, which has no repetition.
+  if (cause instanceof TimeoutFailure) return true;
+  return (
+    retryState === RetryState.TIMEOUT &&
+    cause instanceof ApplicationFailure &&
+    !UNREASONABLE.has(cause.type ?? '')
+  );
+}
+
+const UNREASONABLE = new Set(['Internal', 'Stripe/malformed']);
 
 interface AfterFailure {
   readonly park: readonly string[];

@@ -43,6 +43,8 @@ export interface AccountSettings {
     /** Before the second attempt, in seconds; twice as long each time. */
     readonly firstSeconds: number;
     readonly mostSeconds: number;
+    /** So long an object is tried to be read before its newer changes get their turn; not set by 0.2.0. */
+    readonly readSeconds?: number;
   };
   /** Entity children that may be under way at a time. */
   readonly maxInFlight: number;
@@ -62,7 +64,7 @@ export const DEFAULT_SETTINGS = {
   rescan: { everySeconds: 600, windowSeconds: 3600, deepEverySeconds: 86_400 },
   free: { everySeconds: 300, olderThanSeconds: 120 },
   backfill: { enabled: true, types: null, concurrency: 8, sliceSeconds: 20, walkers: 6, attempts: 20 },
-  parking: { attempts: 5, firstSeconds: 1, mostSeconds: 60 },
+  parking: { attempts: 5, firstSeconds: 1, mostSeconds: 60, readSeconds: 180 },
   maxInFlight: 200,
   slowAfterSeconds: 60,
   childStartsPerRun: 500,
@@ -70,4 +72,5 @@ export const DEFAULT_SETTINGS = {
 } satisfies AccountSettings as Required<AccountSettings> & {
   rescan: Required<AccountSettings['rescan']>;
   backfill: Required<AccountSettings['backfill']>;
+  parking: Required<NonNullable<AccountSettings['parking']>>;
 };

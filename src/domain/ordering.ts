@@ -145,8 +145,8 @@ function lastOf(changes: readonly PendingChange[], traits: EntityTraits): Pendin
  * Plans what becomes of an entity's pending changes.
  *
  * @param row the entity's row, locked, or null where there is none
- * @param changes the entity's pending changes, in any order; arrival plays no part, except that an object
- *   which cannot be read from Stripe takes the last change by `created` and id
+ * @param changes the entity's pending changes, in any order; arrival plays no part: an object which cannot be read
+ *   from Stripe takes the last change by `created`, then a deletion rather than an update, then by id
  * @param end where the known changes of the plan's contested second end, for a second look at the same changes
  */
 export function planChanges(
@@ -187,16 +187,26 @@ export function planChanges(
     return plan({ fetch: { ids, after }, contested: isQuestionOfStates && end === null ? newest : null });
   }
 
-  const winner = found ?? [...last].sort(byId).at(-1);
+  const winner = found ?? [...last].sort(byLifeAndId).at(-1);
   if (winner === undefined) throw new Error('one change is always last');
+  // What cannot be read goes by its life and its id, unless its states tell more.
+  const unsettled = contested && isQuestionOfStates && end === null ? newest : null;
+  if (found === null && row !== null && isBehindById(winner, row, traits))
+    return plan({ stale: [...stale, ...open], contested: unsettled });
   const isWinning = (change: PendingChange) => isStateOf(change, winner);
   return plan({
     winner: { change: winner, version: { asOf: newest, asOfUntil: after } },
     applied: [...applied, ...open.filter(isWinning)],
     stale: [...stale, ...open.filter((change) => !isWinning(change))],
-    // What cannot be read goes by its id, unless its states tell more.
-    contested: contested && isQuestionOfStates && end === null ? newest : null,
+    contested: unsettled,
   });
+}
+
+/** Whether the row holds a later change of the same second already, as far as nothing but their ids tells. */
+function isBehindById(change: PendingChange, row: CurrentRow, traits: EntityTraits): boolean {
+  if (row.sourceKind === null || row.asOf !== change.created) return false;
+  const held = { id: row.source, kind: row.sourceKind };
+  return verdict(change, row, traits) === 'fetch' && byLifeAndId(change, held) < 0;
 }
 
 function isStateOf(change: PendingChange, other: PendingChange): boolean {
@@ -283,6 +293,11 @@ function inTime(stale: ReadonlySet<PendingChange>, end: SecondEnd | null) {
     byId(a, b);
 }
 
+/** The order in which what cannot be read is taken to have happened within one second. */
+function byLifeAndId(a: Pick<PendingChange, 'id' | 'kind'>, b: Pick<PendingChange, 'id' | 'kind'>): number {
+  return LIFE[a.kind] - LIFE[b.kind] || byId(a, b);
+}
+
 function byId(a: { readonly id: string }, b: { readonly id: string }): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
@@ -291,12 +306,17 @@ function byId(a: { readonly id: string }, b: { readonly id: string }): number {
  * What becomes of pending changes once the object was read.
  *
  * A read settles the changes that lie before its interval. Those inside it wait for a read that lies wholly
- * after them. The read itself is stored only where it is newer than the row.
+ * after them. The read itself is stored only where it is newer than the row; one that is not, and may be older than
+ * the second that was to be passed, settles nothing: what the row makes stale may be the very change that contradicts
+ * the row (a deletion that surfaced late), and Stripe has not been heard on it.
+ *
+ * @param after the second of Stripe's clock that the read was to lie wholly after
  */
 export function planRead(
   row: Version | null,
   read: Version,
   changes: readonly { readonly id: string; readonly created: number }[],
+  after: number,
 ): {
   readonly store: boolean;
   readonly settled: readonly string[];
@@ -307,16 +327,16 @@ export function planRead(
 } {
   const store = row === null || standing(read, row) === 'newer';
   const current = store ? read : row;
-  const settled = changes
-    .filter((change) => change.created < current.asOf)
-    .sort((a, b) => a.created - b.created || byId(a, b));
-  const waiting = changes.filter((change) => change.created >= current.asOf);
+  const isTooEarly = !store && read.asOf <= after;
+  const isSettled = (change: { readonly created: number }) => !isTooEarly && change.created < current.asOf;
+  const settled = changes.filter(isSettled).sort((a, b) => a.created - b.created || byId(a, b));
+  const waiting = changes.filter((change) => !isSettled(change));
   const newest = Math.max(current.asOfUntil, ...waiting.map((change) => change.created));
   return {
     store,
     settled: settled.map((change) => change.id),
     waiting: waiting.map((change) => change.id),
-    after: waiting.length === 0 ? null : newest,
+    after: waiting.length === 0 ? null : Math.max(newest, isTooEarly ? after : 0),
     steps: settled.map(({ id, created }) => ({
       id,
       outcome: store ? 'fetched' : 'stale',

@@ -13,7 +13,8 @@ import type { Version } from './version.js';
  *   `Date` that is too early makes this earlier still, which is safe. The further second is for a change that
  *   was stamped with its `created` a moment before it could be read: an event may count as contained in what
  *   was read only if it lies before `asOf`.
- * - `asOfUntil` = `Date`. The answer was written within that second, so an event of a later second came after.
+ * - `asOfUntil` = `Date` + 1. A `Date` that was cached may be of the second before the one in which Stripe looked, and
+ *   what then happened within that second is in the answer: taken for newer, it would put the row back.
  */
 export function readInterval(response: {
   readonly date: number | null;
@@ -22,6 +23,6 @@ export function readInterval(response: {
   if (response.date === null) return null;
   return {
     asOf: Math.floor(response.date - response.durationMs / 1000) - 1,
-    asOfUntil: response.date,
+    asOfUntil: response.date + 1,
   };
 }

@@ -1,9 +1,10 @@
-import type { Pool, PoolClient } from 'pg';
+import { DatabaseError, type Pool, type PoolClient } from 'pg';
 import { isTransientPostgresError } from '../postgres/errors.js';
 import { cutConnection } from './cut-connection.js';
 import type { Handler, HandlerContext, HandlerRow, Handlers } from './define-handlers.js';
 import { type FencedTransaction, fencedTransaction, StatementRefused } from './fenced-transaction.js';
 import { describeThrown, HandlerFailure } from './handler-failure.js';
+import { createHandlerSlots, type HandlerSlots } from './handler-slots.js';
 import { type LedgerEvent, readEvent } from './read-event.js';
 
 export interface HandlerCall {
@@ -13,6 +14,8 @@ export interface HandlerCall {
   readonly row: HandlerRow;
   /** The row holds a newer state than the event. */
   readonly superseded: boolean;
+  /** How often the activity has tried, from 1: what PostgreSQL takes back again and again is no accident. */
+  readonly attempt: number;
   /** Aborts when the attempt is given up: the activity was cancelled, or has run out of time. */
   readonly signal: AbortSignal;
 }
@@ -20,6 +23,8 @@ export interface HandlerCall {
 export interface HandlerRunner {
   /** Whether an event of this type has a handler. */
   wants(type: string): boolean;
+  /** Runs a transaction that runs handlers, once there is room for it (handler-slots.ts). */
+  withRoom: HandlerSlots;
   /**
    * Runs the handler of an event, if it has one, in the transaction that is open on `client`. The event must be in
    * the ledger.
@@ -30,7 +35,8 @@ export interface HandlerRunner {
    * was cut already, and the ROLLBACK fails at once instead of waiting behind it.
    *
    * @throws HandlerFailure where the handler threw, ran out of time, or lost its transaction
-   * @throws an error of PostgreSQL's where that, or the way to it, failed the handler: an outage, a deadlock
+   * @throws an error of PostgreSQL's where that, or the way to it, failed the handler: a lost connection, and a
+   *   deadlock that is not the handler's habit
    * @throws the signal's reason, once it has aborted
    */
   run(client: PoolClient, call: HandlerCall): Promise<void>;
@@ -78,13 +84,17 @@ export function createHandlerRunner(handlers: Handlers, options: RunnerOptions):
       await cutConnection(client, options.pool, found.session);
 
     if (ending.how === 'given up') throw call.signal.reason;
-    const failure = failureOf(ending, fence, unfinished, timeoutMs);
-    if (failure === null) await checkDeferred(client, found);
+    const failure = failureOf(ending, fence, { unfinished, timeoutMs, attempt: call.attempt });
+    if (failure === null) await checkDeferred(client, found, call.attempt);
     else if (failure.outage !== undefined) throw failure.outage;
     else throw new HandlerFailure({ id: call.eventId, type: found.type }, failure);
   }
 
-  return { wants: (type) => handlerOf(type) !== undefined, run };
+  return {
+    wants: (type) => handlerOf(type) !== undefined,
+    withRoom: createHandlerSlots(options.pool),
+    run,
+  };
 }
 
 type Ending =
@@ -128,15 +138,16 @@ interface Failure {
 function failureOf(
   ending: Ending,
   fence: FencedTransaction,
-  unfinished: number,
-  timeoutMs: number,
+  of: { readonly unfinished: number; readonly timeoutMs: number; readonly attempt: number },
 ): Failure | null {
+  const { unfinished, timeoutMs, attempt } = of;
   if (ending.how === 'late') {
     const said = `did not end within ${timeoutMs / 1000} s.`;
     return { public: said, full: said };
   }
   const failed = fence.failed();
-  if (failed !== null && isOutage(failed.error)) return { public: '', full: '', outage: failed.error };
+  if (failed !== null && isOutage(failed.error, attempt))
+    return { public: '', full: '', outage: failed.error };
   if (ending.how === 'threw') return thrown(ending.error);
   if (failed !== null) {
     const { kind, words } = describeThrown(failed.error);
@@ -159,10 +170,18 @@ function thrown(error: unknown): Failure {
   };
 }
 
-/** Time mends it. A statement or a lock that takes too long is the handler's own, and would hold its entity up. */
-function isOutage(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return isTransientPostgresError(error) && code !== '55P03' && code !== '57014';
+/** Attempts after which PostgreSQL's own words for a lost connection or a deadlock are taken for the handler's doing. */
+const MOST_OUTAGES = 20;
+
+/**
+ * Whether time mends it: the connection is lost, or PostgreSQL took this transaction back in favour of another one.
+ * All else that a statement of a handler's fails with is the handler's failure, also what would be an outage anywhere
+ * else: a function may raise any code, for ever, and that must not hold its entity up for ever. Nor must a deadlock
+ * that comes back each time.
+ */
+function isOutage(error: unknown, attempt: number): boolean {
+  if (!(error instanceof DatabaseError)) return isTransientPostgresError(error);
+  return attempt < MOST_OUTAGES && /^(08...|57P0.|40001|40P01)$/.test(error.code ?? '');
 }
 
 /**
@@ -175,11 +194,11 @@ set constraints all immediate;
 rollback to savepoint stripe_sync_handler;
 release savepoint stripe_sync_handler`;
 
-async function checkDeferred(client: PoolClient, { id, type }: LedgerEvent): Promise<void> {
+async function checkDeferred(client: PoolClient, { id, type }: LedgerEvent, attempt: number): Promise<void> {
   try {
     await client.query(CHECK_DEFERRED);
   } catch (error) {
-    if (isOutage(error)) throw error;
+    if (isOutage(error, attempt)) throw error;
     throw new HandlerFailure({ id, type }, thrown(error));
   }
 }

@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { partialPayload } from './partial-payload.js';
 
 export interface PendingEvent {
@@ -7,7 +7,7 @@ export interface PendingEvent {
   /** Seconds of Stripe's clock. */
   readonly created: number;
   readonly apiVersion: string | null;
-  /** Digest of the state that the event carries. */
+  /** Digest of the state that the event carries; empty where the ledger has none of it. */
   readonly digest: string;
   /** Whether it carries less than the whole state: a list that is cut, or nothing at all. */
   readonly partial: boolean;
@@ -47,4 +47,17 @@ export async function readPending(
     digest: row.digest,
     partial: row.partial,
   }));
+}
+
+const READ_PENDING_TYPES = `
+select distinct type from stripe_sync.events where account = $1 and id = any($2) and outcome is null`;
+
+/** Types of those of the named events that have no outcome yet. Nothing is locked. */
+export async function readPendingTypes(
+  pool: Pool,
+  account: string,
+  ids: readonly string[],
+): Promise<string[]> {
+  const { rows } = await pool.query<{ type: string }>(READ_PENDING_TYPES, [account, ids]);
+  return rows.map(({ type }) => type);
 }

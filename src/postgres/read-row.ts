@@ -46,6 +46,12 @@ export async function readRow(
   };
 }
 
+/** Digest of a state that is not stored, to be compared with a row's. */
+export async function digestOf(client: PoolClient, state: string): Promise<string | undefined> {
+  const { rows } = await client.query<{ digest: string }>('select md5(($1::jsonb)::text) as digest', [state]);
+  return rows[0]?.digest;
+}
+
 /** A row as handlers see it. */
 export interface RowState {
   readonly data: unknown;

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApplyInput } from '../../activities/apply-changes.js';
+import { insertUnholdable } from '../../src/postgres/insert-unholdable.js';
+import { retryEvents } from '../../src/postgres/retry-events.js';
 import { upsertPage } from '../../src/postgres/upsert-page.js';
+import { compositeKeys, storedObjects } from '../../src/stripe/stored-objects.js';
 import { type ActivityRoom, createActivityRoom, eventOf, interrupted } from '../support/activity-room.js';
 import type { TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
@@ -283,6 +286,7 @@ describe('changes that are given up', () => {
       eventOf('evt_b', 'customer.updated', 200, customer('two')),
     ]);
     await apply(room, ['evt_a']);
+    await room.claim();
     expect(await park(room, ['evt_a', 'evt_b'])).toBe(1);
     expect(await room.ledger()).toMatchObject([
       { id: 'evt_a', outcome: 'applied', error: null },
@@ -294,12 +298,85 @@ describe('changes that are given up', () => {
   it('do not hold up newer ones of the same entity', async () => {
     const room = await createActivityRoom(database);
     await room.receive([eventOf('evt_a', 'customer.updated', 100, customer('one'))]);
+    await room.claim();
     await park(room, ['evt_a']);
     await apply(room, ['evt_a']);
     expect(await room.rows('customer')).toEqual([]);
     await room.receive([eventOf('evt_b', 'customer.updated', 200, customer('two'))]);
     expect((await apply(room, ['evt_a', 'evt_b'])).tally).toMatchObject({ applied: 1 });
     expect(await room.outcomes()).toEqual({ evt_a: 'parked', evt_b: 'applied' });
+  });
+
+  it('are not given up once more by the second attempt of a park, where the user has taken them again', async () => {
+    const room = await createActivityRoom(database);
+    await room.receive([eventOf('evt_a', 'customer.updated', 100, customer('one'))]);
+    await room.claim();
+    expect(await park(room, ['evt_a'])).toBe(1);
+    await retryEvents(database.pool, room.account, null);
+    expect(await park(room, ['evt_a'])).toBe(0);
+    expect(await room.outcomes()).toEqual({ evt_a: null });
+  });
+});
+
+describe('a deletion that PostgreSQL cannot hold', () => {
+  const deletion = (room: ActivityRoom) => ({
+    account: room.account,
+    source: 'poll' as const,
+    seenAt: 200,
+    lookedAt: null,
+    objects: storedObjects(),
+    keyFields: compositeKeys(),
+    reason: 'it is too deep',
+    event: eventOf('evt_d', 'customer.deleted', 200, customer('too deep')),
+  });
+
+  it('makes a tombstone of the last state once it is taken again', async () => {
+    const room = await createActivityRoom(database);
+    await room.receive([eventOf('evt_a', 'customer.created', 100, customer('one'))]);
+    await apply(room, ['evt_a']);
+    await insertUnholdable(database.pool, deletion(room));
+    await retryEvents(database.pool, room.account, ['evt_d']);
+    expect((await apply(room, ['evt_d'])).tally).toMatchObject({ applied: 1 });
+    expect(await room.rows('customer')).toMatchObject([
+      { deleted: true, data: customer('one'), source: 'evt_d', asOf: 200 },
+    ]);
+  });
+
+  it('of an object that was never known leaves no row', async () => {
+    const room = await createActivityRoom(database);
+    await insertUnholdable(database.pool, deletion(room));
+    await retryEvents(database.pool, room.account, ['evt_d']);
+    expect((await apply(room, ['evt_d'])).tally).toMatchObject({ applied: 1 });
+    expect(await room.rows('customer')).toEqual([]);
+  });
+});
+
+describe('payloads that are to do', () => {
+  const payload = { hydrate: 'payload' } as const;
+
+  it.each([[['evt_a', 'evt_b']], [['evt_b', 'evt_a']]])(
+    'never ask for a read, and leave the same state whatever comes first of one second: %j',
+    async (order) => {
+      const room = await createActivityRoom(database);
+      await room.receive([
+        eventOf('evt_a', 'customer.updated', 100, customer('a')),
+        eventOf('evt_b', 'customer.updated', 100, customer('b')),
+      ]);
+      for (const id of order) expect((await apply(room, [id], payload)).fetch).toBeNull();
+      expect(await room.rows('customer')).toMatchObject([{ data: customer('b') }]);
+    },
+  );
+
+  it('leave a tombstone where an update has the second of the deletion', async () => {
+    const room = await createActivityRoom(database);
+    await room.receive([
+      eventOf('evt_a', 'coupon.deleted', 100, coupon('a')),
+      eventOf('evt_b', 'coupon.updated', 100, coupon('b')),
+    ]);
+    const over = { ...payload, object: 'coupon', objectId: 'SUMMER' };
+    expect((await apply(room, ['evt_a'], over)).fetch).toBeNull();
+    expect((await apply(room, ['evt_b'], over)).fetch).toBeNull();
+    expect(await room.rows('coupon')).toMatchObject([{ deleted: true }]);
   });
 });
 

@@ -36,7 +36,7 @@ function apply(room: ActivityRoom, object: string, ids: readonly string[]) {
     .map((field) => state[field])
     .join(':');
   const { account } = room;
-  return room.run('applyChanges', { account, object, objectId, ids, hydrate: 'payload', apiVersion: null });
+  return room.run('applyChanges', { account, object, objectId, ids, hydrate: 'auto', apiVersion: null });
 }
 
 const updateOf = (type: string) => type.replace(/deleted$/, 'updated');

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Handlers } from '../../src/handlers/define-handlers.js';
+import { insertUnholdable } from '../../src/postgres/insert-unholdable.js';
+import { retryEvents } from '../../src/postgres/retry-events.js';
+import { compositeKeys, storedObjects } from '../../src/stripe/stored-objects.js';
 import { type ActivityRoom, createActivityRoom, eventOf } from '../support/activity-room.js';
 import type { TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
@@ -44,7 +47,7 @@ function apply(room: ActivityRoom, ids: readonly string[], attempt = 1) {
   const entity = { account: room.account, object: 'customer', objectId: ID };
   return room.run(
     'applyChanges',
-    { ...entity, ids, hydrate: 'payload', apiVersion: null, patience: 3 },
+    { ...entity, ids, hydrate: 'auto', apiVersion: null, patience: 3 },
     { attempt },
   );
 }
@@ -103,6 +106,7 @@ describe('handlers', () => {
     );
     expect(failing.rows).toMatchObject([{ attempts: 3, error: expect.stringContaining('no booking') }]);
     const entity = { account: room.account, object: 'customer', objectId: ID };
+    await room.claim();
     await room.run('parkChanges', { ...entity, ids: ['evt_2'], reason: 'in other words' });
     await apply(room, ['evt_3']);
     expect(await room.outcomes()).toEqual({ evt_1: 'applied', evt_2: 'parked', evt_3: 'applied' });
@@ -130,6 +134,92 @@ describe('handlers', () => {
     expect((await noted(room)).map(({ event, description }) => [event, description])).toEqual([
       ['evt_a', 'as it is'],
       ['evt_b', 'as it is'],
+    ]);
+  });
+
+  it('are told that a change was overtaken, also where a later one of its batch fails', async () => {
+    const room = await createActivityRoom(database, { handlers: notingHandlers(new Set(['evt_b'])) });
+    const second = room.now() - 50;
+    room.simulator.create('customer', { id: ID, description: 'as it is' }, { created: second - 100 });
+    await room.receive([
+      eventOf('evt_a', 'customer.updated', second, customer('a')),
+      eventOf('evt_b', 'customer.updated', second + 10, customer('b')),
+    ]);
+    const entity = { account: room.account, object: 'customer', objectId: ID };
+    const read = { ...entity, ids: ['evt_a', 'evt_b'], after: second + 10, apiVersion: null };
+    await expect(room.run('settleEntity', read)).rejects.toMatchObject({ details: ['evt_b'] });
+    expect(await room.outcomes()).toEqual({ evt_a: 'fetched', evt_b: null });
+    expect(await noted(room)).toEqual([{ event: 'evt_a', description: 'as it is', superseded: true }]);
+  });
+
+  it('are left out where the object is gone and no state of it was ever known', async () => {
+    const room = await createActivityRoom(database, { handlers: notingHandlers(new Set()) });
+    await insertUnholdable(database.pool, {
+      account: room.account,
+      source: 'poll',
+      seenAt: 200,
+      lookedAt: null,
+      objects: storedObjects(),
+      keyFields: compositeKeys(),
+      reason: 'it is too deep',
+      event: eventOf('evt_1', 'customer.updated', 200, customer('one')),
+    });
+    await retryEvents(database.pool, room.account, null);
+    const { fetch } = await apply(room, ['evt_1']);
+    const entity = { account: room.account, object: 'customer', objectId: ID };
+    await room.run('settleEntity', { ...entity, ids: ['evt_1'], after: fetch?.after ?? 0, apiVersion: null });
+    expect(await room.outcomes()).toEqual({ evt_1: 'fetched' });
+    expect(await noted(room)).toEqual([]);
+  });
+});
+
+describe('a handler that fails', () => {
+  it('is given up by its own failures, not by attempts that an outage took', async () => {
+    const room = await createActivityRoom(database, { handlers: notingHandlers(new Set(['evt_1'])) });
+    await room.receive(events.slice(0, 1));
+    const finals = [];
+    for (const attempt of [100, 101, 102]) {
+      const failure = await apply(room, ['evt_1'], attempt).catch((error) => error);
+      finals.push(failure.nonRetryable);
+    }
+    expect(finals).toEqual([false, false, true]);
+  });
+
+  it('is given up also where its statements fail like an outage, which nothing but the handler causes', async () => {
+    const room = await createActivityRoom(database, {
+      handlers: {
+        '*': async ({ tx }) => {
+          await tx.query(`do $$ begin raise exception 'x' using errcode = '55006'; end $$`);
+        },
+      },
+    });
+    await room.receive(events.slice(0, 1));
+    const failures = [];
+    for (const attempt of [1, 2, 3])
+      failures.push(await apply(room, ['evt_1'], attempt).catch((error) => error));
+    expect(failures).toMatchObject([
+      { type: 'Handler/failed', nonRetryable: false },
+      { type: 'Handler/failed', nonRetryable: false },
+      { type: 'Handler/failed', nonRetryable: true },
+    ]);
+  });
+
+  it.each(['40001', '40P01'])('with %s is repeated as an accident, up to a point', async (code) => {
+    const room = await createActivityRoom(database, {
+      handlers: {
+        '*': async ({ tx }) => {
+          await tx.query(`do $$ begin raise exception 'x' using errcode = '${code}'; end $$`);
+        },
+      },
+    });
+    await room.receive(events.slice(0, 1));
+    const failureOf = (attempt: number) => apply(room, ['evt_1'], attempt).catch((error) => error);
+    expect(await failureOf(19)).toMatchObject({ type: 'PostgreSQL/unavailable', nonRetryable: false });
+    const after = [await failureOf(20), await failureOf(21), await failureOf(22)];
+    expect(after.map(({ type, nonRetryable }) => [type, nonRetryable])).toEqual([
+      ['Handler/failed', false],
+      ['Handler/failed', false],
+      ['Handler/failed', true],
     ]);
   });
 });

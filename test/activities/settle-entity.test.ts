@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SettleInput } from '../../activities/settle-entity.js';
+import { StripeFailure } from '../../src/domain/failures.js';
+import { readFailures } from '../../src/postgres/read-failures.js';
 import { upsertPage } from '../../src/postgres/upsert-page.js';
 import { type ActivityRoom, createActivityRoom, eventOf, interrupted } from '../support/activity-room.js';
 import type { TestDatabase } from '../support/database.js';
@@ -80,6 +82,75 @@ describe('a tie of one second', () => {
   });
 });
 
+describe('a read that is too early', () => {
+  it('does not settle a deletion that came late, even where nothing can be read any more after it', async () => {
+    let reads = 0;
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        reads += 1;
+        if (reads > 1) throw new StripeFailure('permission', { message: 'no more' });
+        return { ...(await get(path)), durationMs: 20_000 };
+      },
+    });
+    const now = room.now();
+    make(room, 'x');
+    room.simulator.remove('customer', ID);
+    const state = { object: 'customer', id: ID, description: 'x' };
+    await room.receive([
+      eventOf('evt_update', 'customer.updated', now - 5, state),
+      eventOf('evt_deletion', 'customer.deleted', now - 20, state),
+    ]);
+    const entity = { account: room.account, object: 'customer', objectId: ID };
+    const apply = (id: string) =>
+      room.run('applyChanges', { ...entity, ids: [id], hydrate: 'auto', apiVersion: null });
+    await apply('evt_update');
+    const { fetch } = await apply('evt_deletion');
+    expect(fetch).toEqual({ ids: ['evt_deletion'], after: now - 5 });
+    await expect(settle(room, { ...fetch })).rejects.toMatchObject({ type: 'Stripe/permission' });
+    expect(reads).toBe(2);
+    expect(await room.outcomes()).toEqual({ evt_update: 'applied', evt_deletion: null });
+  });
+
+  it('again and again is told before the attempt runs out of time', async () => {
+    const room = await createActivityRoom(database);
+    make(room, 'x');
+    const began = performance.now();
+    const asks = asked(room, { after: room.now() + 86_400 });
+    const failure = room.run('settleEntity', asks, { startToCloseTimeoutMs: 6_000 });
+    await expect(failure).rejects.toMatchObject({
+      type: 'Stripe/malformed',
+      message: expect.stringContaining('never get past second'),
+    });
+    expect(performance.now() - began).toBeLessThan(6_000);
+  });
+});
+
+describe('a failure of Stripe that lasts', () => {
+  it('is noted with the changes that wait, counts as one attempt, and is never final', async () => {
+    const room = await createActivityRoom(database, {
+      between: async () => {
+        throw new StripeFailure('transient', { message: 'Stripe answers with 500.' });
+      },
+    });
+    const state = { object: 'customer', id: ID, description: 'x' };
+    await room.receive([eventOf('evt_a', 'customer.updated', room.now() - 20, state)]);
+    const attempt = async (number: number) => {
+      const failing = room.run('settleEntity', asked(room, { ids: ['evt_a'], patience: 2 }), {
+        attempt: number,
+      });
+      await expect(failing).rejects.toMatchObject({ type: 'Stripe/transient', nonRetryable: false });
+      return (await readFailures(database.pool, room.account, null)).retrying;
+    };
+    expect((await attempt(1)).count).toBe(0);
+    for (const number of [4, 5, 1_000]) {
+      const retrying = await attempt(number);
+      expect(retrying.changes).toMatchObject([
+        { id: 'evt_a', attempts: 1, error: 'Stripe answers with 500.' },
+      ]);
+    }
+  });
+});
+
 describe('an object that is gone', () => {
   it('becomes a tombstone with its last state', async () => {
     const room = await createActivityRoom(database);
@@ -116,6 +187,31 @@ describe('an object that is gone', () => {
     const room = await createActivityRoom(database);
     await settle(room, { object: 'coupon', objectId: 'NEVER' });
     expect(await room.rows('coupon')).toEqual([]);
+  });
+
+  it('carries the time that Stripe’s clock must have shown, whatever the Date of the 404 says', async () => {
+    let skew = 0;
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        try {
+          return await get(path);
+        } catch (error) {
+          if (!(error instanceof StripeFailure) || error.version === undefined) throw error;
+          const { asOf, asOfUntil } = error.version;
+          const version = { asOf: asOf + skew, asOfUntil: asOfUntil + skew };
+          throw new StripeFailure('gone', { message: error.message, version });
+        }
+      },
+    });
+    const [now, coupon] = [room.now(), 'coupon'];
+    room.simulator.create(coupon, { id: 'HERE' });
+    await room.hold(coupon, { id: 'GONE' }, now - 1_000, now - 1_000);
+    await settle(room, { object: coupon, objectId: 'HERE' });
+    skew = 86_400;
+    await settle(room, { object: coupon, objectId: 'GONE' });
+    const [gone] = await room.rows(coupon);
+    expect(gone).toMatchObject({ id: 'GONE', deleted: true });
+    expect(gone?.asOfUntil).toBeLessThan(now + 60);
   });
 
   it('does not live on where a page of a backfill put it into the table meanwhile', async () => {
@@ -210,4 +306,31 @@ describe('a read', () => {
     await expect(settling.result).rejects.toMatchObject({ name: 'CancelledFailure' });
     expect(performance.now() - began).toBeLessThan(500);
   });
+});
+
+it('a read whose Date was cached for a second lets no row go back to what it has seen already', async () => {
+  const room = await createActivityRoom(database, {
+    between: async (path, get) => {
+      const response = await get(path);
+      return { ...response, date: response.date === null ? null : response.date - 1 };
+    },
+  });
+  while (room.simulator.now() % 1 > 0.3) await sleep(50);
+  const second = room.now();
+  make(room, 'b');
+  const event = (id: string, description: string) =>
+    eventOf(id, 'customer.updated', second, { object: 'customer', id: ID, description });
+  await room.receive([event('evt_a', 'a'), event('evt_b', 'b')]);
+  await settle(room);
+  expect((await room.rows('customer'))[0]?.asOf).toBeLessThan(second);
+  const { fetch } = await room.run('applyChanges', {
+    account: room.account,
+    object: 'customer',
+    objectId: ID,
+    ids: ['evt_a'],
+    hydrate: 'auto',
+    apiVersion: null,
+  });
+  expect(fetch?.ids).toEqual(['evt_a']);
+  expect((await room.rows('customer'))[0]?.data.description).toBe('b');
 });

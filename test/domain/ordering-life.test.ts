@@ -10,6 +10,7 @@ const pace: fc.Arbitrary<Pace> = fc.record({
   took: fc.constantFrom(0, 1, 2, 9, 25),
   looked: fc.nat(10),
   answered: fc.constantFrom(0, 5, 10, 10),
+  cached: fc.boolean(),
 });
 
 const script = fc.array(

@@ -156,10 +156,15 @@ describe('evidence that misleads', () => {
 
 describe('what becomes of a read', () => {
   it('is stored where it lies wholly after the row, and settles the changes before its interval', () => {
-    const plan = planRead(row(5, 6), { asOf: 8, asOfUntil: 9 }, [
-      { id: 'a', created: 6 },
-      { id: 'b', created: 8 },
-    ]);
+    const plan = planRead(
+      row(5, 6),
+      { asOf: 8, asOfUntil: 9 },
+      [
+        { id: 'a', created: 6 },
+        { id: 'b', created: 8 },
+      ],
+      6,
+    );
     expect(plan).toEqual({
       store: true,
       settled: ['a'],
@@ -170,10 +175,51 @@ describe('what becomes of a read', () => {
   });
 
   it('is not stored where the clock cannot tell it from the row', () => {
-    expect(planRead(row(5, 8), { asOf: 8, asOfUntil: 9 }, [{ id: 'a', created: 8 }])).toMatchObject({
+    expect(planRead(row(5, 8), { asOf: 8, asOfUntil: 9 }, [{ id: 'a', created: 8 }], 7)).toMatchObject({
       store: false,
       waiting: ['a'],
     });
+  });
+
+  it('settles nothing where it is not newer than the row and may be older than what it was to pass', () => {
+    const late = [{ id: 'deletion', created: 5 }];
+    expect(planRead(row(20, 20), { asOf: 19, asOfUntil: 41 }, late, 20)).toEqual({
+      store: false,
+      settled: [],
+      waiting: ['deletion'],
+      after: 20,
+      steps: [],
+    });
+    expect(planRead(row(20, 45), { asOf: 19, asOfUntil: 41 }, late, 20)).toMatchObject({ after: 45 });
+    expect(planRead(row(20, 20), { asOf: 21, asOfUntil: 22 }, late, 20)).toMatchObject({
+      store: true,
+      settled: ['deletion'],
+      after: null,
+    });
+  });
+});
+
+describe('an object that cannot be read', () => {
+  const NOT_READABLE = { retrievable: false, recreatable: true };
+  const held = row(5, 5, { source: 'b', sourceKind: 'updated', digest: 'b' });
+
+  it('takes the last change of a second by id, whichever comes first', () => {
+    expect(planChanges(held, [change('a', 5)], NOT_READABLE)).toMatchObject({ apply: null, stale: ['a'] });
+    expect(planChanges(held, [change('c', 5)], NOT_READABLE)).toMatchObject({ apply: { id: 'c' } });
+  });
+
+  it('takes a deletion before any update of its second', () => {
+    const deletion = change('a', 5, { kind: 'deleted' });
+    expect(planChanges(held, [deletion], NOT_READABLE)).toMatchObject({ apply: { id: 'a', deleted: true } });
+    const tombstone = row(5, 5, { source: 'a', sourceKind: 'deleted', deleted: true, digest: 'a' });
+    expect(planChanges(tombstone, [change('c', 5)], NOT_READABLE)).toMatchObject({
+      apply: null,
+      stale: ['c'],
+    });
+  });
+
+  it('takes a change of a second that a listing showed', () => {
+    expect(planChanges(row(4, 5), [change('a', 5)], NOT_READABLE)).toMatchObject({ apply: { id: 'a' } });
   });
 });
 
@@ -403,12 +449,12 @@ describe('the steps of a plan', () => {
       { id: 'c', created: 4 },
       { id: 'a', created: 5 },
     ];
-    expect(planRead(null, { asOf: 8, asOfUntil: 9 }, pending).steps).toEqual([
+    expect(planRead(null, { asOf: 8, asOfUntil: 9 }, pending, 7).steps).toEqual([
       { id: 'c', outcome: 'fetched', superseded: true },
       { id: 'a', outcome: 'fetched', superseded: false },
       { id: 'b', outcome: 'fetched', superseded: false },
     ]);
-    expect(planRead(row(8, 9), { asOf: 8, asOfUntil: 9 }, pending).steps).toMatchObject([
+    expect(planRead(row(8, 9), { asOf: 8, asOfUntil: 9 }, pending, 7).steps).toMatchObject([
       { id: 'c', outcome: 'stale', superseded: true },
       { id: 'a', superseded: true },
       { id: 'b', superseded: true },

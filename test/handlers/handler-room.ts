@@ -30,7 +30,7 @@ export function createHandlerRoom(pool: Pool) {
       return transaction(pool, async (client) => {
         await before?.(client);
         for (const eventId of eventIds) {
-          await runner.run(client, { account, eventId, row, superseded: false, signal, ...call });
+          await runner.run(client, { account, eventId, row, superseded: false, signal, attempt: 1, ...call });
         }
       });
     },
@@ -46,7 +46,8 @@ export function createHandlerRoom(pool: Pool) {
   };
 }
 
-export interface ApplyOptions extends Partial<Pick<HandlerCall, 'row' | 'superseded' | 'signal'>> {
+export interface ApplyOptions
+  extends Partial<Pick<HandlerCall, 'row' | 'superseded' | 'signal' | 'attempt'>> {
   readonly timeoutMs?: number;
   readonly data?: unknown;
   readonly before?: (client: PoolClient) => Promise<void>;

@@ -127,9 +127,9 @@ describe('a claim', () => {
   it('takes no more ids at a time than Temporal takes, and always one', async () => {
     const long = (n: number, letters: number) =>
       event(`evt_${n}`, n, { object: 'coupon', id: `${'日'.repeat(letters)}${n}` });
-    // An id of 4,990 such letters has 15 kB; in JSON each U+0001 has six bytes.
-    await insert([...Array.from({ length: 40 }, (_, n) => long(n, 4_990)), long(40, 300_000)]);
-    const page = { object: 'coupon', id: '\u0001'.repeat(60_000) };
+    // An id of 4,990 such letters has 15 kB; in JSON each U+0001 has six bytes, so two of these ids have 600 kB each.
+    await insert([...Array.from({ length: 40 }, (_, n) => long(n, 4_990)), long(40, 50_000)]);
+    const page = { object: 'coupon', id: '\u0001'.repeat(100_000) };
     await insert([event('evt_41', 41, page), event('evt_42', 42, { ...page, id: `${page.id}2` })]);
     const claimed = [];
     for (let fetch = 0; fetch < 6; fetch += 1) {

@@ -216,7 +216,7 @@ describe('what a failed request means', () => {
     const headers = { Date: 'Wed, 21 Oct 2026 07:28:00 GMT' };
     const error = { code: 'resource_missing', message: 'No such customer' };
     const failure = await failureOf({ status: 404, error, headers });
-    expect(failure.version?.asOfUntil).toBe(1792567680);
+    expect(failure.version?.asOfUntil).toBe(1792567681);
     expect(failure.version?.asOf).toBeLessThan(1792567680);
     expect(await failureOf({ status: 401, error: { message: 'x' }, headers })).not.toHaveProperty('version');
   });

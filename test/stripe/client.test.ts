@@ -354,23 +354,23 @@ describe('the interval in which an answer was current', () => {
   test.each([
     [
       { date: 1000, durationMs: 0 },
-      { asOf: 999, asOfUntil: 1000 },
+      { asOf: 999, asOfUntil: 1001 },
     ],
     [
       { date: 1000, durationMs: 1 },
-      { asOf: 998, asOfUntil: 1000 },
+      { asOf: 998, asOfUntil: 1001 },
     ],
     [
       { date: 1000, durationMs: 999.9 },
-      { asOf: 998, asOfUntil: 1000 },
+      { asOf: 998, asOfUntil: 1001 },
     ],
     [
       { date: 1000, durationMs: 1000 },
-      { asOf: 998, asOfUntil: 1000 },
+      { asOf: 998, asOfUntil: 1001 },
     ],
     [
       { date: 1000, durationMs: 2500 },
-      { asOf: 996, asOfUntil: 1000 },
+      { asOf: 996, asOfUntil: 1001 },
     ],
     [{ date: null, durationMs: 5 }, null],
   ])('%j gives %j', (response, interval) => {

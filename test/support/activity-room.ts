@@ -30,6 +30,9 @@ export interface Attempt {
   readonly activityId?: string;
   readonly attempt?: number;
   readonly heartbeatDetails?: unknown;
+  /** How long the attempt may take; a minute unless told. */
+  readonly startToCloseTimeoutMs?: number;
+  readonly isLocal?: boolean;
 }
 
 export interface LedgerEntry {
@@ -91,6 +94,7 @@ export async function createActivityRoom(database: TestDatabase, options: RoomOp
     const heartbeats: unknown[] = [];
     const environment = new MockActivityEnvironment({
       activityId: randomBytes(4).toString('hex'),
+      startToCloseTimeoutMs: 60_000,
       ...attempt,
     });
     environment.on('heartbeat', (details: unknown) => heartbeats.push(details));
@@ -119,6 +123,14 @@ export async function createActivityRoom(database: TestDatabase, options: RoomOp
         objects: storedObjects(),
         keyFields: compositeKeys(),
       });
+    },
+    /** Claims what waits in the inbox, as a fetch does that hands it on. */
+    async claim(): Promise<void> {
+      await database.pool.query(
+        `update stripe_sync.events set claimed_by = 'a fetch', claimed_at = clock_timestamp()
+         where account = $1 and outcome is null`,
+        [account],
+      );
     },
     async ledger(): Promise<LedgerEntry[]> {
       const { rows } = await database.pool.query<LedgerEntry>(
