@@ -10,6 +10,7 @@ import { storableJson } from '../src/stripe/storable-json.js';
 import { listingOf } from '../src/stripe/stored-objects.js';
 import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
+import { mayRevive } from './entity-traits.js';
 import { readList } from './event-pages.js';
 
 export interface BackfillTypeInput {
@@ -138,6 +139,7 @@ async function listPage(
     source: `backfill:${input.number}`,
     keyFields,
     leaveOut: cutOnPage(response.text, hasMore).flatMap((at) => entityKeyOf(entries[at], keyFields) ?? []),
+    recreatable: mayRevive(object),
     ...version,
   });
   for (const { objectId, reason } of page.refused) {

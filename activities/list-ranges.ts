@@ -25,6 +25,7 @@ import { cutOnPage } from '../src/stripe/embedded-lists.js';
 import type { Listing } from '../src/stripe/listings.js';
 import { storableJson } from '../src/stripe/storable-json.js';
 import type { ActivityDeps } from './deps.js';
+import { mayRevive } from './entity-traits.js';
 import { readList } from './event-pages.js';
 
 export interface RangeWalk {
@@ -223,6 +224,7 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
       source: `backfill:${number}`,
       keyFields,
       leaveOut: cutOnPage(response.text, hasMore).flatMap((at) => entityKeyOf(entries[at], keyFields) ?? []),
+      recreatable: mayRevive(object),
       ...version,
       step,
     });

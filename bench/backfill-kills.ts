@@ -2,7 +2,7 @@
  * A backfill whose worker is killed again and again, at random moments, while changes go on: do the tables end equal to
  * Stripe, and how much is listed twice.
  *
- *   npm run build && node dist/bench/backfill-kills.js [--customers 20000] [--invoices 5000] [--kills 10] [--latency 100]
+ *   npm run build && node dist/bench/backfill-kills.js [--customers 50000] [--invoices 20000] [--kills 10] [--latency 100]
  *     [--limit 25] [--traffic 5] [--seed 1] [--within 600] [--json]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -48,8 +48,8 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      customers: { type: 'string', default: '20000' },
-      invoices: { type: 'string', default: '5000' },
+      customers: { type: 'string', default: '50000' },
+      invoices: { type: 'string', default: '20000' },
       kills: { type: 'string', default: '10' },
       latency: { type: 'string', default: '100' },
       limit: { type: 'string', default: '25' },

@@ -63,8 +63,8 @@ export interface World {
   readonly client: Client;
   readonly taskQueue: string;
   readonly signal: AbortSignal;
-  /** Starts a worker as users do, and waits until it runs. */
-  startWorker(): Promise<WorkerProcess>;
+  /** Starts a worker as users do, and waits until it runs; `nodeOptions` are for the Node.js that runs it. */
+  startWorker(nodeOptions?: readonly string[]): Promise<WorkerProcess>;
 }
 
 export interface WorldOptions extends SimulatorWanted {
@@ -145,7 +145,7 @@ async function build(options: WorldOptions, undo: UndoStack, signal: AbortSignal
     client,
     taskQueue: config.taskQueue,
     signal,
-    startWorker: () => startWorkerProcess(env, directory, undo),
+    startWorker: (nodeOptions = []) => startWorkerProcess(env, directory, undo, nodeOptions),
   };
 }
 
@@ -186,8 +186,9 @@ async function startWorkerProcess(
   env: NodeJS.ProcessEnv,
   directory: string,
   undo: UndoStack,
+  nodeOptions: readonly string[],
 ): Promise<WorkerProcess> {
-  const child = spawn(process.execPath, [PROGRAM, 'worker'], {
+  const child = spawn(process.execPath, [...nodeOptions, PROGRAM, 'worker'], {
     cwd: directory,
     env,
     stdio: ['ignore', 'ignore', 'pipe'],

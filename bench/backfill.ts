@@ -3,11 +3,12 @@
  * and worker run here, each in a process of its own.
  *
  *   npm run build && node dist/bench/backfill.js [--preset polite|fast] [--customers 50000] [--invoices 20000]
- *     [--latency 100] [--limit 25] [--traffic 5] [--within 600] [--json]
+ *     [--latency 100] [--limit 25] [--traffic 5] [--within 600] [--profile DIR] [--json]
  *
  * Latency in milliseconds a request, limit in requests a second and endpoint, traffic in changes a second; 0 for none.
- * `polite` is what Stripe is like, `fast` what is left when nothing but this machine limits.
+ * `profile` keeps a CPU profile of the worker. `polite` is what Stripe is like, `fast` what is left when nothing but this machine limits.
  */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startAccount } from '../src/cli/start-account.js';
 import { type Baseline, rawUpserts } from './backfill-baseline.js';
@@ -74,6 +75,7 @@ async function main(): Promise<void> {
       limit: { type: 'string' },
       traffic: { type: 'string' },
       within: { type: 'string', default: '600' },
+      profile: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -94,18 +96,20 @@ async function main(): Promise<void> {
     withinMs: Number(values.within) * 1000,
     say,
   };
-  const report = await inWorld(world, (built) => measure(built, settings));
+  const profiling =
+    values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(values.profile)}`];
+  const report = await inWorld(world, (built) => measure(built, settings, profiling));
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : textOf(report));
   if (!isRight(report)) process.exitCode = 1;
 }
 
-async function measure(world: World, settings: Settings): Promise<Report> {
+async function measure(world: World, settings: Settings, profiling: readonly string[]): Promise<Report> {
   const { simulator, pool, client, taskQueue } = world;
   const types = [
     ...(settings.customers > 0 ? (['customer'] as const) : []),
     ...(settings.invoices > 0 ? (['invoice'] as const) : []),
   ];
-  const worker = await world.startWorker();
+  const worker = await world.startWorker(profiling);
   if (settings.traffic > 0) await simulator.control({ traffic: { changesPerSecond: settings.traffic } });
   const before = await simulator.stats();
   const began = Date.now() / 1000;

@@ -11,7 +11,9 @@ import { readAccount } from '../postgres/account-row.js';
 import { type LastAudit, readLastAudit } from '../postgres/read-audits.js';
 import type { ScheduleName } from '../temporal/schedule-plans.js';
 import { readSchedules, type ScheduleState } from '../temporal/schedules.js';
+import { mergedTypes } from './backfill-bars.js';
 import { messageOf } from './failure-text.js';
+import { listingProgress } from './listing-progress.js';
 import { hasWorker } from './task-queue.js';
 
 /** The shape of `status --json`. Seconds are of Stripe's clock. Fields are added, never renamed. */
@@ -32,7 +34,8 @@ export interface AccountReport {
   readonly leaks: number;
   readonly backfill: {
     readonly state: 'running' | 'done' | 'failed';
-    readonly types: NonNullable<AccountStatus['backfill']>['types'];
+    /** `share` is of the types that are under way, 0 to 1; `unswept` counts rows that were too many to be looked for. */
+    readonly types: ReturnType<typeof mergedTypes>;
     readonly number: number;
     readonly reason: string;
   } | null;
@@ -106,6 +109,7 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
     schedulesOf(client, account),
   ]);
   const lateness = status?.lateness ?? null;
+  const backfill = status?.backfill ? await withListings(pool, account, status.backfill) : null;
   return {
     account,
     state: status === null ? 'stopped' : status.state === 'stopping' ? 'running' : status.state,
@@ -122,7 +126,7 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
       })),
     },
     leaks,
-    backfill: status?.backfill ?? null,
+    backfill,
     reads,
     gap: status?.gap ?? null,
     failedPasses: status?.counters.failedPasses ?? 0,
@@ -144,6 +148,16 @@ async function schedulesOf(client: Client, account: string): Promise<AccountRepo
   const schedules = await readSchedules(client, account).catch(() => null);
   looked.set(client, { account, at: performance.now(), schedules });
   return schedules;
+}
+
+/** What the workflow says of its backfill, and how far PostgreSQL knows each type to be. */
+async function withListings(
+  pool: Pool,
+  account: string,
+  backfill: NonNullable<AccountStatus['backfill']>,
+): Promise<NonNullable<AccountReport['backfill']>> {
+  const listings = await listingProgress(pool, account, backfill.number);
+  return { ...backfill, types: mergedTypes(backfill.types, listings) };
 }
 
 /** Seconds. A paused account falls behind by the clock; a stopped one by a time that nobody measures. */

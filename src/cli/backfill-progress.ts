@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
+import type { Pool } from 'pg';
 import type { AccountStatus } from '../../workflows/messages.js';
 import { UserError } from '../domain/failures.js';
 import { queryStatus } from './account-report.js';
-import { createLiveLine } from './live-line.js';
+import { bar, count, createBars, endedLine, mergedTypes } from './backfill-bars.js';
+import { listingProgress } from './listing-progress.js';
+import { createLiveLine, type LiveLine } from './live-line.js';
 
 export type Backfill = NonNullable<AccountStatus['backfill']>;
 
@@ -21,9 +24,10 @@ export async function followBackfill(
   client: Client,
   account: string,
   number: number,
-  options: { readonly asked: boolean; readonly left?: AbortSignal },
+  options: { readonly asked: boolean; readonly left?: AbortSignal; readonly pool?: Pool | null },
 ): Promise<boolean> {
   const line = createLiveLine();
+  const view = createBackfillView(options.pool ?? null, account);
   let told = false;
   try {
     for (;;) {
@@ -31,12 +35,12 @@ export async function followBackfill(
       if (status === null) throw new UserError(`${account} was stopped before its backfill ended.`);
       const { backfill } = status;
       if (backfill !== null && backfill.number >= number) {
+        await view.show(backfill, line);
         if (backfill.state === 'failed') throw new UserError(failedText(account, backfill));
         if (backfill.state === 'done') {
           line.say(progressLine(backfill));
           return true;
         }
-        line.show(progressLine(backfill), PROGRESS_EVERY_MS);
       } else if (!options.asked && isOpened(status)) {
         return false;
       } else if (status.state === 'paused' && !told) {
@@ -59,30 +63,54 @@ function isOpened({ anchor, cursor }: AccountStatus): boolean {
 }
 
 function failedText(account: string, { number, types }: Backfill): string {
-  const left = types.filter((type) => !type.done).map((type) => type.object);
-  const what = left.length === 0 ? '' : ` It did not finish ${left.slice(0, 3).join(', ')}.`;
+  const left = types.filter((type) => !type.done || type.skipped !== undefined).map((type) => type.object);
+  const what =
+    left.length === 0 ? '' : ` It did not finish ${left.slice(0, 3).join(', ')}; what is there stays.`;
   return (
     `The backfill of ${account} failed.${what} See why in the Temporal UI (${account}/backfill/${number}), ` +
     `then list again: stripe-sync resync ${account}`
   );
 }
 
-const BAR_WIDTH = 20;
+export interface BackfillView {
+  /** Shows how far it is: types that ended on lines that stay, those under way each with a bar below the line in all. */
+  show(backfill: Backfill, line: LiveLine): Promise<void>;
+}
 
-export function progressLine({ types, state }: Backfill): string {
+/** @param pool knows how far each type is; null: only what the workflow says is shown */
+export function createBackfillView(pool: Pool | null, account: string): BackfillView {
+  const ended = new Set<string>();
+  const bars = createBars();
+  return {
+    async show(backfill, line) {
+      // The view is no reason to fail.
+      const listings =
+        pool === null ? [] : await listingProgress(pool, account, backfill.number).catch(() => []);
+      for (const listing of listings) {
+        const key = `${backfill.number}/${listing.object}`;
+        if (listing.endedAt === null || ended.has(key)) continue;
+        ended.add(key);
+        const text = endedLine(listing);
+        if (text !== null) line.say(text);
+      }
+      const lines = bars.lines(listings);
+      if (backfill.state !== 'running') return;
+      const types = mergedTypes(backfill.types, listings);
+      const speed = Math.round(bars.rowsPerSecond());
+      const total = `${progressLine({ ...backfill, types })}${speed > 0 ? `, ${count(speed)} rows/s` : ''}`;
+      line.show([total, ...lines].join('\n'), PROGRESS_EVERY_MS);
+    },
+  };
+}
+
+export function progressLine({ types, state }: Pick<Backfill, 'types' | 'state'>): string {
   if (types.length === 0) return 'Backfill begins';
   const done = types.filter((type) => type.done).length;
-  const filled = Math.floor((BAR_WIDTH * done) / types.length);
-  const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
-  const listing = types
-    .filter((type) => !type.done && type.rows > 0)
-    .map((type) => `${type.object} ${type.rows}`);
-  const now = state === 'running' && listing.length > 0 ? `: ${listing.slice(0, 3).join(', ')}` : '';
-  return `Backfill ${bar} ${state === 'running' ? '' : `${state}, `}${backfillTotals(types)}${now}`;
+  return `Backfill ${bar(done / types.length)} ${state === 'running' ? '' : `${state}, `}${backfillTotals(types)}`;
 }
 
 export function backfillTotals(types: Backfill['types']): string {
   const done = types.filter((type) => type.done).length;
   const rows = types.reduce((sum, type) => sum + type.rows, 0);
-  return `${done} of ${types.length} types, ${rows} rows`;
+  return `${done} of ${types.length} types, ${count(rows)} rows`;
 }

@@ -1,6 +1,6 @@
 import type { AccountReport } from './account-report.js';
 import { reportAccount } from './account-report.js';
-import { backfillTotals, PROGRESS_EVERY_MS, progressLine } from './backfill-progress.js';
+import { backfillTotals, createBackfillView } from './backfill-progress.js';
 import type { Session } from './dev-session.js';
 import type { LiveLine } from './live-line.js';
 import { within } from './shutdown.js';
@@ -25,6 +25,7 @@ export async function watchAccount<T extends object>(
 ): Promise<T> {
   const over = Promise.race([ended, session.failed]);
   over.catch(() => undefined);
+  const view = createBackfillView(session.pool, account);
   let listing: number | null = null;
   try {
     for (;;) {
@@ -32,10 +33,11 @@ export async function watchAccount<T extends object>(
       const report = await look(session, account);
       const backfill = report?.backfill ?? null;
       if (backfill?.state === 'running') {
-        line.show(progressLine(backfill), PROGRESS_EVERY_MS);
+        await view.show(backfill, line);
         listing = backfill.number;
       } else if (report !== null) {
         if (backfill !== null && backfill.number === listing) {
+          await view.show(backfill, line);
           line.say(`Backfill ${backfill.state}: ${backfillTotals(backfill.types)}.`);
           listing = null;
         }

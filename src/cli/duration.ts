@@ -43,3 +43,35 @@ export function parsePositive(most: number) {
     return value;
   };
 }
+
+const DATE = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)?)?$/i;
+
+/**
+ * Parses a time that is over: so long ago (`24h`, `7d`), or a date with or without a time (`2026-10-01`,
+ * `2026-10-01T12:00Z`), in UTC unless it names another zone. Returns seconds since 1970.
+ */
+export function parseSince(text: string): number {
+  const now = Date.now() / 1000;
+  // A bare number could be a year, a count of days or seconds since 1970.
+  const ago = /[a-z]$/.test(text.trim()) ? secondsIn(text) : null;
+  const at = ago === null ? dateIn(text.trim()) : now - ago;
+  if (at === null || at < 0 || at > now) {
+    throw new InvalidArgumentError('Give a time that is over, such as 24h, 7d or 2026-10-01.');
+  }
+  return Math.floor(at);
+}
+
+function dateIn(text: string): number | null {
+  const [, day, time = '00:00', zone = 'Z'] = DATE.exec(text) ?? [];
+  const midnight = new Date(`${day}T00:00Z`);
+  // JavaScript takes February 30 for a day in March.
+  if (Number.isNaN(midnight.getTime()) || midnight.toISOString().slice(0, 10) !== day) return null;
+  const at = Date.parse(`${day}T${time}${zone.toUpperCase()}`);
+  return Number.isNaN(at) ? null : at / 1000;
+}
+
+/** Such as "40 s", "5 min" or "3 h". */
+export function span(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}

@@ -2,7 +2,8 @@ import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { behindOf, queryStatus } from './account-report.js';
 import { commandEnvironment } from './context.js';
-import { span, time } from './status-text.js';
+import { span } from './duration.js';
+import { time } from './status-text.js';
 import { withTemporal } from './temporal-client.js';
 
 const HEADER = ['ALIAS', 'STATE', 'BEHIND', 'EVENTS', 'SINCE'];

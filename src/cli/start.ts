@@ -4,6 +4,7 @@ import { loadConfig, validateAlias } from '../config.js';
 import { followBackfill } from './backfill-progress.js';
 import { commandEnvironment } from './context.js';
 import { parseDuration, parseWhole } from './duration.js';
+import { withDatabaseIfAny } from './listing-progress.js';
 import { scheduleOptions } from './schedule-options.js';
 import { shutdownRequested } from './shutdown.js';
 import { type StartOptions, startAccount } from './start-account.js';
@@ -79,7 +80,9 @@ export function configureStart(command: Command): void {
         if (options.backfill === false || !(options.wait || process.stdout.isTTY)) return;
         const left = new AbortController();
         void shutdownRequested().then(() => left.abort());
-        await followBackfill(client, account, 1, { asked: false, left: left.signal });
+        await withDatabaseIfAny(env, (pool) =>
+          followBackfill(client, account, 1, { asked: false, left: left.signal, pool }),
+        );
         if (left.signal.aborted) process.stdout.write('The backfill goes on without being watched.\n');
       });
     });

@@ -30,6 +30,10 @@ export function statusText(report: AccountReport): string {
     lines.push(
       `            ${type.refused} of ${type.object} cannot be held by PostgreSQL (the log names them)`,
     );
+  for (const { object, unswept = 0 } of (backfill?.types ?? []).filter((type) => type.unswept !== undefined))
+    lines.push(
+      `            ${unswept} rows of ${object} were not listed; they are too many to be looked for one by one`,
+    );
   if (report.audit !== null) lines.push(`  audit     ${auditText(report.audit)}`);
   if (report.state !== 'stopped') lines.push(`  next      ${schedulesText(report.schedules)}`);
   if (gap !== null) lines.push(`  gap       ${gapText(gap)}`);
@@ -81,9 +85,4 @@ function countsText({ applied, stale, fetched, ignored, parked, pending }: Accou
 
 export function time(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-}
-
-export function span(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }

@@ -1,13 +1,14 @@
 /**
  * Creates and updates the two schemas. `stripe_sync` (inbox, accounts, reads) by numbered migrations in plain
- * SQL; `stripe` (the object tables) by comparison with the catalog. Safe to run at any time, by several
- * starters at once, and while workers run.
+ * SQL; `stripe` (the object tables, and the triggers by which embedded rows follow their parents) by comparison with
+ * the catalog. Safe to run at any time, by several starters at once, and while workers run.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
+import { declareEmbeddedRows } from './declare-embedded-rows.js';
 import { addColumnsSql, createTableSql, type MissingPart, missingParts } from './object-tables.js';
 import { migrationsFolder } from './schema.js';
+import { whenFree } from './when-free.js';
 
 export interface MigrateOptions {
   readonly connectionString: string;
@@ -30,9 +31,6 @@ const LOCK = '8319400208842973043';
 const TABLES_AT_ONCE = 25;
 // A table is altered only when nobody holds it: while the statement waits, all who come later wait behind it.
 const ALTER_LOCK_TIMEOUT = '3s';
-const ALTER_ATTEMPTS = 20;
-const ALTER_PAUSE_MS = 1_000;
-const LOCK_NOT_AVAILABLE = '55P03';
 const INSUFFICIENT_PRIVILEGE = '42501';
 
 /**
@@ -134,6 +132,7 @@ async function completeTables(
   const altered = parts.filter(({ create }) => !create);
   await client.query(`set lock_timeout = '${ALTER_LOCK_TIMEOUT}'`);
   for (const part of altered) await addColumns(client, part, serverVersionNum, log);
+  await declareEmbeddedRows(client, log);
   return {
     tablesCreated: created.map(({ table }) => table.name),
     columnsAdded: altered.flatMap(({ table, columns }) => columns.map(({ name }) => `${table.name}.${name}`)),
@@ -148,23 +147,7 @@ async function addColumns(
 ): Promise<void> {
   log(`stripe.${table.name}: adding ${columns.map(({ name }) => name).join(', ')}`);
   const statement = addColumnsSql(table, columns, serverVersionNum);
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await client.query(statement);
-      return;
-    } catch (error) {
-      if (!(error instanceof pg.DatabaseError) || error.code !== LOCK_NOT_AVAILABLE) throw error;
-      if (attempt === ALTER_ATTEMPTS) {
-        throw new Error(
-          `stripe.${table.name} is held by another transaction, so columns cannot be added to it. ` +
-            `End that transaction (pg_stat_activity shows it) and run stripe-sync migrate again.`,
-          { cause: error },
-        );
-      }
-      log(`stripe.${table.name} is in use; trying again`);
-      await sleep(ALTER_PAUSE_MS);
-    }
-  }
+  await whenFree(() => client.query(statement), table.name, 'columns cannot be added to it', log);
 }
 
 function explained(error: unknown, server: Server): unknown {

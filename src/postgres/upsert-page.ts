@@ -1,9 +1,8 @@
 import { escapeIdentifier, escapeLiteral, type Pool, type PoolClient } from 'pg';
 import type { Version } from '../domain/version.js';
-import { syncedObjects } from '../stripe/catalog.js';
 import { itemTexts } from '../stripe/json-text.js';
-import { listingOf } from '../stripe/listings.js';
 import { changedOf, changeKind } from './changed-keys.js';
+import { embeddings } from './embedded-rows.js';
 import { isRefusedData, postgresErrorSummary } from './errors.js';
 import { type ListingStep, noteRefused, stepParameter, takeStep, takingStep } from './listing-step.js';
 import { changingTransaction } from './number-changes.js';
@@ -50,19 +49,25 @@ const listedOf = (keyFields: readonly string[]) => `
 /** How a page's changes get their numbers: by the statement itself, or at the end of the transaction around it. */
 type Numbering = 'at once' | 'later';
 
-const TELLING = `
+const TELLING_AT_ONCE = `, (
   select stripe_sync.tell_changes(
     array_agg(row(null, null, $1, $7, id, null, kind, as_of, changed)::stripe_sync.unnumbered_changes order by id))
   from told
-  having count(*) > 0`;
+  having count(*) > 0
+) as told`;
 
-const TELLING_LATER = `(account, object, id, kind, as_of, changed)
-  select $1, $7, id, kind, as_of, changed from told order by id`;
+const TELLING_LATER = `, change as (
+  insert into stripe_sync.unnumbered_changes (account, object, id, kind, as_of, changed)
+  select $1, $7, id, kind, as_of, changed from told order by id
+)`;
 
 /**
  * Upserts a page of a listing in one statement, under the same guard as every write: a row gives way only
- * where its state is wholly older than the page's read. What it changes goes into the change feed: `told` comes after
- * everything that may wait for another transaction, since what follows holds up all others until the commit.
+ * where its state is wholly older than the page's read. One that came or changed while the statement ran stays all the
+ * same, since `before` cannot see it, and the feed would tell a change from another state than the last one told.
+ *
+ * What changes goes into the change feed: `told` comes after everything that may wait for another transaction, since
+ * what follows it holds up all others until the commit.
  *
  * A table that is being filled has no statistics yet, so nothing here is left to them: `before` looks up one row per
  * key. As a join it is planned to compare each key with each, or to read all rows of the account.
@@ -70,9 +75,9 @@ const TELLING_LATER = `(account, object, id, kind, as_of, changed)
 const upsertPageSql = (table: string, keyFields: readonly string[], numbering: Numbering) => `
 with listed as materialized (${listedOf(keyFields)}
 ), before as materialized (
-  select r.id, r.data, r.deleted
+  select r.id, r.data, r.deleted, r.version
   from listed, lateral (
-    select o.id, o.data, o.deleted from stripe.${escapeIdentifier(table)} o
+    select o.id, o.data, o.deleted, o.xmin::text as version from stripe.${escapeIdentifier(table)} o
     where o.account = $1 and o.id = listed.key
     limit 1
   ) as r
@@ -87,21 +92,21 @@ with listed as materialized (${listedOf(keyFields)}
     data = excluded.data, as_of = excluded.as_of, as_of_until = excluded.as_of_until,
     deleted = excluded.deleted, source = excluded.source
   where r.as_of_until < excluded.as_of and (not r.deleted or excluded.deleted or $8::boolean)
+    and (r.id, r.xmin::text) in (select id, version from before)
   returning r.id, r.deleted, r.as_of
-), ${takingStep({ object: '$7', step: '$6', rows: LISTED_COUNT, when: `${LISTED_COUNT} = (select count(*) from written)` })}
-, told as materialized (
+), ${takingStep({ object: '$7', step: '$6', rows: LISTED_COUNT, when: `${LISTED_COUNT} = (select count(*) from written)` })}, told as materialized (
   select w.id, w.as_of, ${changeKind('b.deleted', 'w.deleted')} as kind,
     ${changedOf('b.id is null', 'b.data', 'l.e')} as changed
   from written w join listed l on l.key = w.id left join before b on b.id = w.id
   where (b.id is null or b.data <> l.e or b.deleted <> w.deleted)
     and ${TAKEN} + (select count(*) from counted) >= 0
-)${numbering === 'at once' ? '' : `, change as (insert into stripe_sync.unnumbered_changes ${TELLING_LATER})`}
-select ${LISTED_COUNT} as listed, (select count(*) from written) as written, ${TAKEN} as taken
-  ${numbering === 'at once' ? `, (${TELLING}) as told` : ''}`;
+)${numbering === 'later' ? TELLING_LATER : ''}
+select ${LISTED_COUNT} as listed, (select count(*) from written) as written, ${TAKEN} as taken${numbering === 'at once' ? TELLING_AT_ONCE : ''}`;
 
 /**
- * Rows that the clock cannot order against the page and whose states differ, tombstones of ids that do not come
- * back, and what was left out, unless its row is newer than the page. A statement of its own, so that it sees rows that were committed while the upsert ran.
+ * Rows that the clock cannot order against the page and whose states differ, those that are older and were held back
+ * all the same, and what was left out unless its row is newer than the page. A statement of its own, so that it sees
+ * rows that were committed while the upsert ran.
  * Where the page is a step of a listing, they are noted for a read in the transaction that takes the step.
  */
 const ambiguousSql = (table: string, keyFields: readonly string[]) => `
@@ -117,7 +122,7 @@ with listed as materialized (${listedOf(keyFields)}
     and (
       listed.key = any($5::text[])
       or (r.as_of_until >= to_timestamp($3) and (r.data is distinct from listed.e or r.deleted))
-      or (r.deleted and listed.e->'deleted' is distinct from 'true' and not $8::boolean)
+      or r.as_of_until < to_timestamp($3)
     )
 ), noted as (
   insert into stripe_sync.listing_reads as l (account, number, object, id, after)
@@ -141,8 +146,9 @@ export interface PageResult {
   readonly listed: number;
   readonly written: number;
   /**
-   * Rows whose state differs from the page's within overlapping intervals, tombstones that the page contradicts, and
-   * objects that were left out: each needs a read that lies wholly after this second of Stripe's clock, with which both intervals are over.
+   * Rows whose state differs from the page's within overlapping intervals, tombstones that the page contradicts, rows
+   * that changed while it was written, and objects that were left out: each needs a read that lies wholly after this
+   * second of Stripe's clock, with which both intervals are over.
    */
   readonly ambiguous: readonly { readonly objectId: string; readonly after: number }[];
   /** Objects that PostgreSQL cannot hold; their rows, where they have one, stay as they are. */
@@ -198,12 +204,7 @@ let withEmbedded: ReadonlySet<string> | undefined;
 
 /** Whether rows of other tables follow the object's rows, by a trigger, which fires after the statement. */
 function hasEmbeddedRows(object: string): boolean {
-  withEmbedded ??= new Set(
-    syncedObjects().flatMap((entry) => {
-      const listing = listingOf(entry.object);
-      return listing.how === 'embedded' ? [listing.parent] : [];
-    }),
-  );
+  withEmbedded ??= new Set(embeddings().map(({ parent }) => parent));
   return withEmbedded.has(object);
 }
 
@@ -217,9 +218,9 @@ async function upsertWhole(pool: Pool, input: PageUpsert): Promise<PageResult> {
   const { account, object, table, keyFields, page, asOf, asOfUntil, source } = input;
   const { leaveOut = [], recreatable = false } = input;
   const step = stepParameter(input.step);
-  const parameters = [account, page, asOf, asOfUntil, leaveOut, step, object, recreatable];
+  const parameters = [account, page, asOf, asOfUntil, leaveOut, step, object];
   const upsert = (client: Pool | PoolClient, numbering: Numbering) =>
-    client.query<Upserted>(upsertPageSql(table, keyFields, numbering), [...parameters, source]);
+    client.query<Upserted>(upsertPageSql(table, keyFields, numbering), [...parameters, recreatable, source]);
   const { rows } = hasEmbeddedRows(object)
     ? await changingTransaction(pool, (client) => upsert(client, 'later'))
     : await upsert(pool, 'at once');

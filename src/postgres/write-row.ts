@@ -1,6 +1,6 @@
 import { escapeIdentifier, type PoolClient } from 'pg';
 import type { Version } from '../domain/version.js';
-import { changedKeys, changeKind } from './changed-keys.js';
+import { changedOf, changeKind } from './changed-keys.js';
 
 export interface RowWrite extends Version {
   readonly account: string;
@@ -16,15 +16,17 @@ export interface RowWrite extends Version {
 }
 
 /**
- * Guard of every write: the row is wholly older than what is written, or it is still the very row that the
- * decision was made on. A page of a backfill may have come between, since it takes no entity's lock.
+ * Guard of every write: the row is still the very row that the decision was made on. That one is locked; but where
+ * there was none, a page of a backfill may have brought one meanwhile, since it takes no entity's lock. Such a row
+ * does not give way even where it is older: `before` cannot see it, and the feed would tell it as created twice.
  */
-const GUARD = `r.as_of_until < excluded.as_of
-  or (r.as_of = to_timestamp($7) and r.as_of_until = to_timestamp($8) and r.source = $9)`;
+const GUARD = `extract(epoch from r.as_of)::bigint = $7 and extract(epoch from r.as_of_until)::bigint = $8
+  and r.source = $9`;
 
 /**
- * The write, and its line in the change feed where the state is another one than before. Parameter 10 is the
- * object's name, 11 the id of the event that the state comes from, or null.
+ * The write, and its line in the change feed where the state is another one than before; the line gets its number
+ * at the end of the transaction (number-changes.ts). Parameter 10 is the object's name, 11 the id of the event that
+ * the state comes from, or null.
  */
 const upsert = (table: string, data: string, from = '') => `
 with before as (
@@ -40,16 +42,14 @@ with before as (
   where ${GUARD}
   returning r.data, r.deleted, r.as_of
 ), change as (
-  insert into stripe_sync.changes (account, object, id, event_id, kind, as_of, changed)
+  insert into stripe_sync.unnumbered_changes (account, object, id, event_id, kind, as_of, changed)
   select $1, $10, $2, $11,
     ${changeKind('b.deleted', 'w.deleted')},
-    w.as_of, ${changedKeys('b.data', 'w.data')}
+    w.as_of, ${changedOf('b.data is null', 'b.data', 'w.data')}
   from written w left join before b on true
   where b.data is null or b.data <> w.data or b.deleted <> w.deleted
-  returning sequence
 )
-select (select count(*) from written)::int as written,
-  (select pg_notify('stripe_sync_changes', sequence::text) from change) as notified`;
+select count(*)::int as written from written`;
 
 function parameters(write: RowWrite): unknown[] {
   const { account, object, id, asOf, asOfUntil, deleted, source, replaces, eventId } = write;

@@ -1,17 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { createLiveLine } from '../../src/cli/live-line.js';
 
-/** What a terminal of one line height would show: each finished line, and the one that the cursor is in. */
-function createScreen(columns: number) {
+/** What a terminal would show that never scrolls: each finished line, and the one that the cursor is in. */
+function createScreen(columns: number, rows = 24) {
   let text = '';
   return {
     isTTY: true,
     columns,
+    rows,
     write(written: string) {
-      // Nothing else that it writes holds an escape.
-      for (const [index, part] of written.split('\r\x1b[K').entries()) {
-        if (index > 0) text = text.slice(0, text.lastIndexOf('\n') + 1);
-        text += part;
+      // Nothing else that it writes holds an escape: the line anew, or some lines up and all below anew.
+      for (const [index, part] of written.split('\r\x1b[').entries()) {
+        if (index === 0) {
+          text += part;
+          continue;
+        }
+        const up = part.startsWith('K') ? 0 : Number.parseInt(part, 10);
+        const kept = text.split('\n').slice(0, -1 - up);
+        text = kept.map((line) => `${line}\n`).join('') + part.replace(up === 0 ? 'K' : `${up}A\x1b[J`, '');
       }
     },
     lines: () => text.split('\n'),
@@ -33,6 +39,20 @@ describe('the live line on a terminal', () => {
     expect(screen.lines()).toEqual(['Starting', 'A warning', 'Done', '']);
   });
 
+  it('may be several lines, more or fewer each time, and stays below the lines that are said', () => {
+    const screen = createScreen(40, 5);
+    const line = createLiveLine(screen);
+    line.say('Starting');
+    line.show('all\n  a\n  b', 0);
+    line.show('all\n  b', 0);
+    expect(screen.lines()).toEqual(['Starting', 'all', '  b']);
+    line.say('a is done');
+    line.show('all\n  b\n  c\n  d\n  e\n  f', 0);
+    expect(screen.lines()).toEqual(['Starting', 'a is done', 'all', '  b', '  c', '  d']);
+    line.clear();
+    expect(screen.lines()).toEqual(['Starting', 'a is done', '']);
+  });
+
   it('never wraps, since a wrapped line cannot be taken back', () => {
     const screen = createScreen(10);
     createLiveLine(screen).show('a text that is longer than the screen', 0);
@@ -45,7 +65,7 @@ describe('the live line without a terminal', () => {
     const written: string[] = [];
     const line = createLiveLine({ write: (text) => written.push(text) });
     line.show('too early', 60_000);
-    line.show('1 of 3', 0);
+    line.show('1 of 3\n  with a bar', 0);
     line.show('2 of 3', 60_000);
     line.say('Done');
     line.clear();

@@ -37,8 +37,18 @@ describe('wrong usage', () => {
     { title: 'an empty list of types', args: ['resync', 'acme', '--types', ','], says: /at least one type/ },
     {
       title: 'a type that has no list',
-      args: ['resync', 'acme', '--types', 'source'],
-      says: /no list of its own for source/,
+      args: ['resync', 'acme', '--types', 'mandate'],
+      says: /mandate cannot be listed: Stripe has no list of it/,
+    },
+    {
+      title: 'a type whose list does not tell when its objects were created',
+      args: ['resync', 'acme', '--types', 'charges,payment_methods', '--since', '7d'],
+      says: /--since cannot narrow payment_method:/,
+    },
+    {
+      title: 'a time that is to come',
+      args: ['resync', 'acme', '--since', '2999-01-01'],
+      says: /a time that is over/,
     },
     { title: 'a lag that is no duration', args: ['start', 'acme', '--lag', '5 apples'], says: /such as 5s/ },
     { title: 'a lag of days', args: ['start', 'acme', '--lag', '2d'], says: /from 0s to 1d/ },

@@ -1,3 +1,4 @@
+import type { Pool, PoolClient } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { pruneChanges } from '../../src/postgres/prune-changes.js';
 import { upsertPage } from '../../src/postgres/upsert-page.js';
@@ -31,6 +32,34 @@ const coupon = (name: string, more = {}) => ({ object: 'coupon', id: 'half', nam
 function apply(room: ActivityRoom, ids: readonly string[]) {
   const entity = { account: room.account, object: 'coupon', objectId: 'half' };
   return room.run('applyChanges', { ...entity, ids, hydrate: 'payload', apiVersion: null });
+}
+
+/** @param client one in a transaction does for a pool: a page is one statement */
+function list(client: Pool | PoolClient, room: ActivityRoom, asOf: number, ...data: object[]) {
+  return upsertPage(client as Pool, {
+    account: room.account,
+    object: 'coupon',
+    table: 'coupons',
+    page: JSON.stringify({ data }),
+    source: 'backfill:1',
+    keyFields: ['id'],
+    asOf,
+    asOfUntil: asOf + 1,
+  });
+}
+
+/** Resolves once somebody waits for another one's transaction. */
+async function waiting() {
+  await vi.waitFor(
+    async () => {
+      const { rowCount } = await database.pool.query(
+        `select 1 from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'transactionid'`,
+      );
+      expect(rowCount).toBe(1);
+    },
+    { timeout: 10_000 },
+  );
 }
 
 describe('the change feed', () => {
@@ -70,19 +99,8 @@ describe('the change feed', () => {
     const room = await createActivityRoom(database);
     await room.receive([eventOf('evt_1', 'coupon.created', 100, coupon('a'))]);
     await apply(room, ['evt_1']);
-    const list = (asOf: number, ...data: object[]) =>
-      upsertPage(database.pool, {
-        account: room.account,
-        object: 'coupon',
-        table: 'coupons',
-        page: JSON.stringify({ data }),
-        source: 'backfill:1',
-        keyFields: ['id'],
-        asOf,
-        asOfUntil: asOf + 1,
-      });
-    await list(200, coupon('a'), coupon('b', { id: 'new' }));
-    await list(300, coupon('b', { color: 1 }), coupon('b', { id: 'new' }));
+    await list(database.pool, room, 200, coupon('a'), coupon('b', { id: 'new' }));
+    await list(database.pool, room, 300, coupon('b', { color: 1 }), coupon('b', { id: 'new' }));
     expect((await feed(room)).map(({ event_id, kind, changed }) => [event_id, kind, changed])).toEqual([
       ['evt_1', 'created', []],
       [null, 'created', []],
@@ -90,7 +108,7 @@ describe('the change feed', () => {
     ]);
   });
 
-  it('notifies whoever listens, with the sequence, once the change is committed', async () => {
+  it('notifies whoever listens, with the last sequence, once the change is committed', async () => {
     const room = await createActivityRoom(database);
     await room.receive([eventOf('evt_1', 'coupon.created', 100, coupon('a'))]);
     const listener = await database.pool.connect();
@@ -98,37 +116,69 @@ describe('the change feed', () => {
     listener.on('notification', ({ payload = '' }) => heard.push(payload));
     await listener.query('listen stripe_sync_changes');
     await apply(room, ['evt_1']);
+    await list(database.pool, room, 200, coupon('b'), coupon('c', { id: 'new' }));
     await listener.query('select 1');
     listener.release(true);
-    const [entry] = await feed(room);
-    expect(heard).toEqual([String(entry?.sequence)]);
+    const [entry, , last] = await feed(room);
+    expect(heard).toEqual([String(entry?.sequence), String(last?.sequence)]);
   });
 
-  it('shows a follower nothing that an older change may still come before', async () => {
+  it('tells a row that a page brings while an event of it is applied as created once', async () => {
     const room = await createActivityRoom(database);
-    await room.receive([eventOf('evt_1', 'coupon.created', 100, coupon('a'))]);
-    const slow = await database.pool.connect();
-    await slow.query('begin');
-    await slow.query(
-      `insert into stripe_sync.changes (account, object, id, kind, as_of, changed)
-       values ($1, 'coupon', 'slow', 'created', now(), '{}')`,
-      [room.account],
-    );
-    await apply(room, ['evt_1']);
-    // The later number is committed, the earlier one is not: a follower must not pass it.
-    expect(await feed(room, 'settled_changes')).toEqual([]);
-    await slow.query('commit');
-    slow.release();
-    // Other databases of the server may have older transactions under way.
-    const settled = await vi.waitFor(
-      async () => {
-        const entries = await feed(room, 'settled_changes');
-        expect(entries).toHaveLength(2);
-        return entries;
+    await room.receive([eventOf('evt_1', 'coupon.created', 100, coupon('event'))]);
+    const page = await database.pool.connect();
+    await page.query('begin');
+    await list(page, room, 50, coupon('listed'));
+    const applying = apply(room, ['evt_1']);
+    await waiting();
+    await page.query('commit');
+    page.release();
+    await applying;
+    expect((await feed(room)).map(({ event_id, kind, changed }) => [event_id, kind, changed])).toEqual([
+      [null, 'created', []],
+      ['evt_1', 'updated', ['name']],
+    ]);
+  });
+
+  it('tells a row that a page brings while a read of it is stored as created once, and reads it once', async () => {
+    const asked: string[] = [];
+    const room = await createActivityRoom(database, {
+      between: (path, get) => {
+        asked.push(path);
+        return get(path);
       },
-      { timeout: 20_000 },
-    );
-    expect(settled[1]?.event_id).toBe('evt_1');
+    });
+    room.simulator.create('coupon', { id: 'half', name: 'read' });
+    const page = await database.pool.connect();
+    await page.query('begin');
+    await list(page, room, 50, coupon('listed'));
+    const entity = { account: room.account, object: 'coupon', objectId: 'half' };
+    const settling = room.run('settleEntity', {
+      ...entity,
+      ids: [],
+      after: room.now() - 100,
+      apiVersion: null,
+    });
+    await waiting();
+    await page.query('commit');
+    page.release();
+    await settling;
+    expect((await feed(room)).map(({ kind }) => kind)).toEqual(['created', 'updated']);
+    expect(await room.rows('coupon')).toMatchObject([{ data: { name: 'read' } }]);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('tells a row that an event brings while a page of it is written as created once, and has it read', async () => {
+    const room = await createActivityRoom(database);
+    const other = await database.pool.connect();
+    await other.query('begin');
+    await list(other, room, 50, coupon('first'));
+    const listing = list(database.pool, room, 100, coupon('second'));
+    await waiting();
+    await other.query('commit');
+    other.release();
+    expect((await listing).ambiguous).toEqual([{ objectId: 'half', after: 101 }]);
+    expect((await feed(room)).map(({ kind }) => kind)).toEqual(['created']);
   });
 
   it('forgets what is old of an account, a bounded part at a time, and nothing of another one', async () => {

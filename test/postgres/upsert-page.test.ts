@@ -73,6 +73,19 @@ describe('a page of a listing', () => {
     expect(await rowsOf('d')).toMatchObject([{ deleted: true }]);
   });
 
+  it('does not revive an id that Stripe gives out once, and names it, but revives one that may come back', async () => {
+    await upsert('t', [{ object: 'customer', id: 'cus_1', deleted: true }], 100);
+    const page = [customer('cus_1', 'back@x.io'), customer('cus_2', 'b@x.io')];
+    expect(await upsert('t', page, 110)).toMatchObject({
+      listed: 2,
+      written: 1,
+      ambiguous: [{ objectId: 'cus_1', after: 112 }],
+    });
+    expect(await rowsOf('t')).toMatchObject([{ deleted: true }, { deleted: false }]);
+    expect(await upsert('t', page, 120, { recreatable: true })).toMatchObject({ written: 2, ambiguous: [] });
+    expect(await rowsOf('t')).toMatchObject([{ deleted: false }, { deleted: false }]);
+  });
+
   it('leaves out entries without an id, and takes an object that it lists twice once', async () => {
     const result = await upsert(
       'e',
