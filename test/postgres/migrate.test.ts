@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { embeddings } from '../../src/postgres/embedded-rows.js';
 import { migrate } from '../../src/postgres/migrate.js';
 import { objectTables } from '../../src/postgres/object-tables.js';
 import { assertMigrated, currentSchemaVersion } from '../../src/postgres/schema.js';
@@ -19,10 +20,17 @@ test('an empty database gets all schemas within a few seconds, and a second run 
   const begin = Date.now();
   const report = await run();
   expect(Date.now() - begin).toBeLessThan(10_000);
-  expect(report.migrations).toEqual(['0001_inbox_and_ledger', '0002_lateness', '0003_change_feed']);
+  expect(report.migrations).toEqual([
+    '0001_inbox_and_ledger',
+    '0002_lateness',
+    '0003_change_feed',
+    '0004_listings',
+    '0005_audits',
+    '0006_change_numbers',
+  ]);
   expect(report.tablesCreated).toHaveLength(objectTables().length);
   await assertMigrated(database.pool);
-  expect(await currentSchemaVersion(database.pool)).toBe(3);
+  expect(await currentSchemaVersion(database.pool)).toBe(6);
   expect(await run()).toEqual(nothingDone);
 });
 
@@ -33,7 +41,8 @@ test('every object table has the contract’s columns and its typed ones', async
      from information_schema.columns where table_schema = 'stripe' group by 1`,
   );
   const types: Record<string, string> = { boolean: 'bool', bigint: 'int8' };
-  const expected = objectTables().map(({ name, columns }) => ({
+  const embedded = new Set(embeddings().map(({ object }) => object));
+  const expected = objectTables().map(({ name, object, columns }) => ({
     table_name: name,
     columns: [
       'account text',
@@ -44,6 +53,7 @@ test('every object table has the contract’s columns and its typed ones', async
       'deleted bool',
       'source text',
       ...columns.map((column) => `${column.name} ${types[column.type] ?? column.type}`),
+      ...(embedded.has(object) ? ['parent_id text'] : []),
     ],
   }));
   const byName = (a: { table_name: string }, b: { table_name: string }) =>
@@ -194,7 +204,7 @@ test('every table and every column of the ledger says in psql what it is', async
     `select c.oid::regclass::text as table, a.attname as column
      from pg_class c join pg_attribute a on a.attrelid = c.oid
      where c.relnamespace in ('stripe'::regnamespace, 'stripe_sync'::regnamespace) and c.relkind = 'r'
-       and c.relname <> 'migrations' and a.attnum > 0 and a.attgenerated = ''
+       and c.relname <> 'migrations' and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
        and (col_description(c.oid, a.attnum) is null or obj_description(c.oid) is null)`,
   );
   expect(rows).toEqual([]);
