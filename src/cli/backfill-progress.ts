@@ -98,7 +98,7 @@ export function createBackfillView(pool: Pool | null, account: string): Backfill
       const types = mergedTypes(backfill.types, listings);
       const speed = Math.round(bars.rowsPerSecond());
       const total = `${progressLine({ ...backfill, types })}${speed > 0 ? `, ${count(speed)} rows/s` : ''}`;
-      line.show([total, ...lines].join('\n'), PROGRESS_EVERY_MS);
+      line.show(total, PROGRESS_EVERY_MS, (room) => lines.slice(0, room));
     },
   };
 }

@@ -2,6 +2,7 @@ import { gapText } from '../../workflows/details.js';
 import type { LastAudit } from '../postgres/read-audits.js';
 import type { AccountReport } from './account-report.js';
 import { backfillTotals } from './backfill-progress.js';
+import { span } from './duration.js';
 
 /** Types that are left out, and their reasons, are shown up to here; `--json` has them all. */
 const MOST_LEFT_OUT = 5;

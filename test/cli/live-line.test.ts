@@ -43,11 +43,11 @@ describe('the live line on a terminal', () => {
     const screen = createScreen(40, 5);
     const line = createLiveLine(screen);
     line.say('Starting');
-    line.show('all\n  a\n  b', 0);
-    line.show('all\n  b', 0);
+    line.show('all', 0, () => ['  a', '  b']);
+    line.show('all', 0, () => ['  b']);
     expect(screen.lines()).toEqual(['Starting', 'all', '  b']);
     line.say('a is done');
-    line.show('all\n  b\n  c\n  d\n  e\n  f', 0);
+    line.show('all', 0, (room) => ['  b', '  c', '  d', '  e', '  f'].slice(0, room));
     expect(screen.lines()).toEqual(['Starting', 'a is done', 'all', '  b', '  c', '  d']);
     line.clear();
     expect(screen.lines()).toEqual(['Starting', 'a is done', '']);
@@ -65,7 +65,7 @@ describe('the live line without a terminal', () => {
     const written: string[] = [];
     const line = createLiveLine({ write: (text) => written.push(text) });
     line.show('too early', 60_000);
-    line.show('1 of 3\n  with a bar', 0);
+    line.show('1 of 3', 0, () => ['  with a bar']);
     line.show('2 of 3', 60_000);
     line.say('Done');
     line.clear();
