@@ -15,7 +15,7 @@ const recorded = readdirSync(HISTORIES, { recursive: true, encoding: 'utf8' }).f
 
 describe('the histories of every released version', () => {
   it('are there, of each kind of workflow', () => {
-    for (const type of ['account', 'backfill', 'entity']) {
+    for (const type of ['account', 'audit', 'backfill', 'entity', 'listing', 'prune', 'refresh', 'rescan']) {
       expect(recorded.some((path) => path.includes(`${type}-`))).toBe(true);
     }
   });
