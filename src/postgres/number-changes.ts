@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import { transaction } from './pool.js';
 
-/** Waits until no other transaction that has numbers is under way: the last statement before COMMIT. */
+/** Waits for whoever numbers changes just then, until that is committed. */
 const NUMBER_CHANGES = 'select stripe_sync.number_changes()';
 
 /**
@@ -14,11 +14,5 @@ export function changingTransaction<T>(
   work: (client: PoolClient) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const numbering = async (client: PoolClient) => {
-    const result = await work(client);
-    signal?.throwIfAborted();
-    await client.query(NUMBER_CHANGES);
-    return result;
-  };
-  return transaction(pool, numbering, signal);
+  return transaction(pool, work, signal, NUMBER_CHANGES);
 }

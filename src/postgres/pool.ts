@@ -72,11 +72,13 @@ function parseBigint(digits: string): number | string {
  * which is what COMMIT does, silently, after a failed statement whose error was caught inside.
  *
  * @param signal once it aborts, nothing is committed any more; what it throws is the signal's reason
+ * @param last a statement that is sent together with the COMMIT, so that its locks are not held while that is on its way
  */
 export async function transaction<T>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<T>,
   signal?: AbortSignal,
+  last?: string,
 ): Promise<T> {
   signal?.throwIfAborted();
   const client = await pool.connect();
@@ -85,8 +87,9 @@ export async function transaction<T>(
     await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
     const result = await work(client);
     signal?.throwIfAborted();
-    const { command } = await client.query('COMMIT');
-    if (command !== 'COMMIT') {
+    const sent: unknown = await client.query(last === undefined ? 'COMMIT' : `${last}; COMMIT`);
+    const results = [sent].flat() as { readonly command: string }[];
+    if (results.at(-1)?.command !== 'COMMIT') {
       throw new Error(
         'The transaction was rolled back, because a statement in it failed and its error was caught: ' +
           'let the error through, or use a savepoint.',

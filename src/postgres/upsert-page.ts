@@ -46,33 +46,21 @@ const listedOf = (keyFields: readonly string[]) => `
   where key is not null
   order by key`;
 
-/** How a page's changes get their numbers: by the statement itself, or at the end of the transaction around it. */
-type Numbering = 'at once' | 'later';
-
-const TELLING_AT_ONCE = `, (
-  select stripe_sync.tell_changes(
-    array_agg(row(null, null, $1, $7, id, null, kind, as_of, changed)::stripe_sync.unnumbered_changes order by id))
-  from told
-  having count(*) > 0
-) as told`;
-
-const TELLING_LATER = `, change as (
-  insert into stripe_sync.unnumbered_changes (account, object, id, kind, as_of, changed)
-  select $1, $7, id, kind, as_of, changed from told order by id
-)`;
+/** The change feed, or where its rows wait for their numbers until the end of the transaction. */
+type Feed = 'changes' | 'unnumbered_changes';
 
 /**
  * Upserts a page of a listing in one statement, under the same guard as every write: a row gives way only
  * where its state is wholly older than the page's read. One that came or changed while the statement ran stays all the
  * same, since `before` cannot see it, and the feed would tell a change from another state than the last one told.
  *
- * What changes goes into the change feed: `told` comes after everything that may wait for another transaction, since
- * what follows it holds up all others until the commit.
+ * What changes goes into the change feed, which locks out all others until the commit: so `change` is what the
+ * statement asks for last, when it has everything else that may wait for another transaction.
  *
  * A table that is being filled has no statistics yet, so nothing here is left to them: `before` looks up one row per
  * key. As a join it is planned to compare each key with each, or to read all rows of the account.
  */
-const upsertPageSql = (table: string, keyFields: readonly string[], numbering: Numbering) => `
+const upsertPageSql = (table: string, keyFields: readonly string[], feed: Feed) => `
 with listed as materialized (${listedOf(keyFields)}
 ), before as materialized (
   select r.id, r.data, r.deleted, r.version
@@ -94,14 +82,17 @@ with listed as materialized (${listedOf(keyFields)}
   where r.as_of_until < excluded.as_of and (not r.deleted or excluded.deleted or $8::boolean)
     and (r.id, r.xmin::text) in (select id, version from before)
   returning r.id, r.deleted, r.as_of
-), ${takingStep({ object: '$7', step: '$6', rows: LISTED_COUNT, when: `${LISTED_COUNT} = (select count(*) from written)` })}, told as materialized (
-  select w.id, w.as_of, ${changeKind('b.deleted', 'w.deleted')} as kind,
-    ${changedOf('b.id is null', 'b.data', 'l.e')} as changed
+), ${takingStep({ object: '$7', step: '$6', rows: LISTED_COUNT, when: `${LISTED_COUNT} = (select count(*) from written)` })}, change as (
+  insert into stripe_sync.${feed} (account, object, id, kind, as_of, changed)
+  select $1, $7, w.id, ${changeKind('b.deleted', 'w.deleted')}, w.as_of, ${changedOf('b.id is null', 'b.data', 'l.e')}
   from written w join listed l on l.key = w.id left join before b on b.id = w.id
-  where (b.id is null or b.data <> l.e or b.deleted <> w.deleted)
-    and ${TAKEN} + (select count(*) from counted) >= 0
-)${numbering === 'later' ? TELLING_LATER : ''}
-select ${LISTED_COUNT} as listed, (select count(*) from written) as written, ${TAKEN} as taken${numbering === 'at once' ? TELLING_AT_ONCE : ''}`;
+  where b.id is null or b.data <> l.e or b.deleted <> w.deleted
+  order by w.id
+  returning ${feed === 'changes' ? 'sequence' : 'null::bigint as sequence'}
+)
+select ${LISTED_COUNT} as listed, (select count(*) from written) as written, ${TAKEN} as taken,
+  (select count(*) from counted) as counted,
+  (select pg_notify('stripe_sync_changes', max(sequence)::text) from change having max(sequence) is not null) as notified`;
 
 /**
  * Rows that the clock cannot order against the page and whose states differ, those that are older and were held back
@@ -219,11 +210,11 @@ async function upsertWhole(pool: Pool, input: PageUpsert): Promise<PageResult> {
   const { leaveOut = [], recreatable = false } = input;
   const step = stepParameter(input.step);
   const parameters = [account, page, asOf, asOfUntil, leaveOut, step, object];
-  const upsert = (client: Pool | PoolClient, numbering: Numbering) =>
-    client.query<Upserted>(upsertPageSql(table, keyFields, numbering), [...parameters, recreatable, source]);
+  const upsert = (client: Pool | PoolClient, feed: Feed) =>
+    client.query<Upserted>(upsertPageSql(table, keyFields, feed), [...parameters, recreatable, source]);
   const { rows } = hasEmbeddedRows(object)
-    ? await changingTransaction(pool, (client) => upsert(client, 'later'))
-    : await upsert(pool, 'at once');
+    ? await changingTransaction(pool, (client) => upsert(client, 'unnumbered_changes'))
+    : await upsert(pool, 'changes');
   const listed = Number(rows[0]?.listed ?? 0);
   const written = Number(rows[0]?.written ?? 0);
   if (written === listed) {

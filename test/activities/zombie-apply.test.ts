@@ -121,7 +121,7 @@ const none = { applied: 0, stale: 0, fetched: 0, parked: 0 };
 const STEPS = [
   { step: 'its first write', pattern: /insert into stripe\./ },
   { step: 'the outcomes', pattern: /update stripe_sync\.events/ },
-  { step: 'its commit', pattern: /^COMMIT/ },
+  { step: 'its commit', pattern: /COMMIT$/ },
 ];
 
 describe.each([
@@ -178,7 +178,7 @@ describe.each([
   );
 
   it('leaves nothing where the server ended its connection before its commit', async () => {
-    await holdAt(/^COMMIT/);
+    await holdAt(/COMMIT$/);
     const pid = await backendThat('sits in a transaction');
     await database.pool.query('select pg_terminate_backend($1)', [pid]);
     const repeated = await attempt(room).result;

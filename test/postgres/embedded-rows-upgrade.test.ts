@@ -108,8 +108,7 @@ describe('a database of a version without embedded rows', () => {
   });
 
   it('is filled by the next run where one was cut off in the middle', async () => {
-    await run();
-    await query('comment on column stripe.line_items.parent_id is null; truncate stripe.line_items');
+    // A lock on a row keeps nobody from making triggers.
     const writer = await database.pool.connect();
     await writer.query('begin');
     await writer.query(`select 1 from stripe.invoices where account = 'b' and id = 'in_222' for update`);
@@ -125,7 +124,7 @@ describe('a database of a version without embedded rows', () => {
     await writer.query('commit');
     writer.release();
     expect(await query(SUMMARY)).toMatchObject([{ account: 'a', rows: 800 }]);
-    expect(await unconnectedTables(database.pool)).toEqual(['line_items']);
+    expect(await unconnectedTables(database.pool)).toContain('line_items');
     await run();
     expect(await query(SUMMARY)).toEqual(FILLED);
     expect(await unconnectedTables(database.pool)).toEqual([]);
@@ -162,7 +161,7 @@ describe('what an earlier version declared otherwise', () => {
 
   it('is made anew: a function with another text', async () => {
     await query(`create or replace function stripe_sync.embed_line_items() returns trigger language plpgsql
-      as 'begin return null; end'`);
+      set enable_seqscan = off set jit = off as 'begin return null; end'`);
     expect(await unconnectedTables(database.pool)).toEqual(['line_items']);
     await run();
     await query(`insert into stripe.invoices (account, id, data, as_of, as_of_until, source)

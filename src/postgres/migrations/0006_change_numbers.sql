@@ -65,15 +65,18 @@ comment on column stripe_sync.unnumbered_changes.kind is 'As in stripe_sync.chan
 comment on column stripe_sync.unnumbered_changes.as_of is 'As in stripe_sync.changes';
 comment on column stripe_sync.unnumbered_changes.changed is 'As in stripe_sync.changes';
 
-create function stripe_sync.tell_changes(told stripe_sync.unnumbered_changes[]) returns void language plpgsql as $$
+create function stripe_sync.number_changes() returns void language plpgsql as $$
 declare
   last bigint;
 begin
-  with numbered as (
+  if not exists (select from stripe_sync.unnumbered_changes where transaction = pg_current_xact_id()) then
+    return;
+  end if;
+  with mine as (
+    delete from stripe_sync.unnumbered_changes where transaction = pg_current_xact_id() returning *
+  ), numbered as (
     insert into stripe_sync.changes (account, object, id, event_id, kind, as_of, changed)
-    select account, object, id, event_id, kind, as_of, changed
-    from unnest(told) with ordinality
-    order by ordinality
+    select account, object, id, event_id, kind, as_of, changed from mine order by place
     returning sequence
   )
   select max(sequence) into last from numbered;
@@ -81,22 +84,5 @@ begin
 end
 $$;
 
-comment on function stripe_sync.tell_changes(stripe_sync.unnumbered_changes[]) is
-  'Numbers changes in the order given and tells whoever listens to stripe_sync_changes the last number. Until the commit all others wait, so nothing that may take its time follows.';
-
-create function stripe_sync.number_changes() returns void language plpgsql as $$
-declare
-  told stripe_sync.unnumbered_changes[];
-begin
-  with mine as (
-    delete from stripe_sync.unnumbered_changes where transaction = pg_current_xact_id() returning *
-  )
-  select array_agg(m::stripe_sync.unnumbered_changes order by m.place) into told from mine m;
-  if told is not null then
-    perform stripe_sync.tell_changes(told);
-  end if;
-end
-$$;
-
 comment on function stripe_sync.number_changes() is
-  'Numbers the changes of this transaction: its last statement before COMMIT.';
+  'Numbers the changes of this transaction, in their order, and tells whoever listens to stripe_sync_changes the last number. The last statement before COMMIT: all others wait until then.';
