@@ -52,83 +52,76 @@ export const TRIGGER_EVENTS = ['insert', 'update'] as const;
 export type TriggerEvent = (typeof TRIGGER_EVENTS)[number];
 
 /**
- * SQL for the one row with a key, behind `select … from … where`, with one index to choose. With `=`, any index that
- * begins with the account would do while a table is small, and the plan would be kept when it is large.
- */
-function byKey(alias: string, values: string): string {
-  const key = `${alias}.account, ${alias}.id`;
-  return `(${key}) >= (${values}) and (${key}) <= (${values}) order by ${key} limit 1`;
-}
-
-/**
  * The statement that makes the children of some parents equal to what the parents' rows say. What changes goes into
  * the change feed, once the transaction numbers its changes (number-changes.ts).
  *
  * The function keeps its plan for as long as the connection lives, so nothing depends on how many rows there were when
- * it was planned: rows of tables are looked up one by one, by the only index that will do (hence `account || ''`), and
- * what is joined are sets that are counted as large. The rows are written in the order of their keys, like all rows.
- * Items are compared by their bytes: to jsonb, 1.0 and 1.00 are equal.
+ * it was planned. Children are looked up parent by parent, and there is one index for it: `account || ''` keeps the
+ * others out, any of which would do while a table is small. `moved` is for rows of other parents, and hardly ever runs.
+ *
+ * The rows are written in the order of their keys, like all rows. Items are compared by their bytes: to jsonb, 1.0 and
+ * 1.00 are equal.
  *
  * @param parents SQL for the parents' rows, whose transaction holds their locks
  */
 export function embeddedRowsSql({ object, parent, field }: Embedding, parents: string): string {
   const child = table(object);
-  const version = ['as_of', 'as_of_until', 'deleted', 'source'];
-  const of = (alias: string) => version.map((column) => `${alias}.${column}`).join(', ');
-  const wasObject = "case when jsonb_typeof(d.was) = 'object' then d.was end";
+  const version = ['as_of', 'as_of_until', 'source'];
+  const columns = ['account', 'id', 'data', ...version, 'deleted', PARENT_COLUMN].join(', ');
+  const of = (alias: string) => [...version, 'event_id'].map((column) => `${alias}.${column}`).join(', ');
+  const either = (column: string) => `coalesce(s.${column}, k.${column}) as ${column}`;
+  const wasObject = "case when jsonb_typeof(f.was) = 'object' then f.was end";
   return `with held as materialized (
-  select p.account, p.id, ${of('p')}, p.data->${escapeLiteral(field)} as list,
+  select p.account, p.id, p.as_of, p.as_of_until, p.deleted, p.source, p.data->${escapeLiteral(field)} as list,
     case when not starts_with(p.source, 'backfill:') and not starts_with(p.source, 'read:') then p.source end as event_id
   from ${parents} as p
 ), shown as (
-  select h.account, item->>'id' as id, h.id as ${PARENT_COLUMN}, item, position, ${of('h')}, h.event_id
+  select distinct on (h.account, id) h.account, item->>'id' as id, h.id as ${PARENT_COLUMN}, item as data, h.deleted, ${of('h')}
   from held h, lateral jsonb_array_elements(
     case jsonb_typeof(h.list->'data') when 'array' then h.list->'data' else '[]' end
   ) with ordinality as e (item, position)
   where jsonb_typeof(item->'id') = 'string' and octet_length(h.account || (item->>'id')) <= ${LONGEST_KEY}
-), living as (
-  select h.account, c.id, h.id as ${PARENT_COLUMN}, null::jsonb as item, 0 as position,
-    h.as_of, h.as_of_until, true as deleted, h.source, h.event_id
+  order by h.account, item->>'id', h.deleted, h.as_of desc, h.as_of_until desc, h.id, position desc
+), known as (
+  select h.account, c.id, h.id as ${PARENT_COLUMN}, c.data, c.deleted, ${of('h')},
+    h.deleted or (jsonb_typeof(h.list->'data') = 'array' and h.list->'has_more' = 'false') as shows_all
   from held h, lateral (
-    select c.id from ${child} c
-    where c.${PARENT_COLUMN} = h.id and c.account || '' = h.account and not c.deleted
+    select c.id, c.data, c.deleted from ${child} c
+    where c.${PARENT_COLUMN} = h.id and c.account || '' = h.account
     offset 0
   ) as c
-  where h.deleted or (jsonb_typeof(h.list->'data') = 'array' and h.list->'has_more' = 'false')
-), wanted as (
-  select distinct on (account, id) *
-  from (select * from shown union all select * from living) as either
-  order by account, id, item is null, deleted, as_of desc, as_of_until desc, ${PARENT_COLUMN}, position desc
 ), due as materialized (
-  select w.account, w.id, w.${PARENT_COLUMN}, coalesce(w.item, b.data) as data, ${of('w')}, w.event_id,
-    b.data as was, b.deleted as was_deleted
-  from wanted w left join lateral (
-    select c.data, c.deleted, c.${PARENT_COLUMN} from ${child} c
-    where ${byKey('c', 'w.account, w.id')}
-  ) as b on true
-  where b.data is null or b.deleted <> w.deleted or record_image_ne(row(b.data), row(w.item))
-    or b.${PARENT_COLUMN} is distinct from w.${PARENT_COLUMN}
-), written_rows as (
-  insert into ${child} as c (account, id, data, ${version.join(', ')}, ${PARENT_COLUMN})
-  select account, id, data, ${version.join(', ')}, ${PARENT_COLUMN}
-  from due
-  order by account, id
+  select ${['account', 'id', PARENT_COLUMN, 'data', ...version, 'event_id'].map(either).join(', ')},
+    coalesce(s.deleted, true) as deleted, k.data as was, k.deleted as was_deleted
+  from shown s full join known k on k.account = s.account and k.id = s.id
+  where case when s.id is null then k.shows_all and not k.deleted
+    else k.id is null or k.deleted <> s.deleted or k.${PARENT_COLUMN} <> s.${PARENT_COLUMN}
+      or record_image_ne(row(k.data), row(s.data)) end
+), put as (
+  insert into ${child} as c (${columns})
+  select ${columns} from due order by account, id
   on conflict (account, id) do update set
-    data = excluded.data, ${PARENT_COLUMN} = excluded.${PARENT_COLUMN},
-    ${version.map((column) => `${column} = excluded.${column}`).join(', ')}
+    ${['data', ...version, 'deleted', PARENT_COLUMN].map((column) => `${column} = excluded.${column}`).join(', ')}
   where c.${PARENT_COLUMN} is null or c.${PARENT_COLUMN} = excluded.${PARENT_COLUMN}
     or (not excluded.deleted and (c.deleted or excluded.as_of >= greatest(c.as_of, (
-      select p.as_of from ${table(parent)} p
-      where ${byKey('p', `c.account, c.${PARENT_COLUMN}`)}
+      select p.as_of from ${table(parent)} p where p.account = c.account and p.id = c.${PARENT_COLUMN}
     ))))
-  returning c.account, c.id, c.as_of
+  returning c.account, c.id, c.as_of, c.xmax = '0' as is_new
+), fed as (
+  select d.account, d.id, d.event_id, d.data, d.deleted, put.as_of,
+    coalesce(d.was, moved.data) as was, coalesce(d.was_deleted, moved.deleted) as was_deleted
+  from put join due d on d.account = put.account and d.id = put.id left join lateral (
+    select c.data, c.deleted from ${child} c
+    where d.was is null and not put.is_new and c.account = d.account and c.id = d.id
+    limit 1
+  ) as moved on true
 )
 insert into stripe_sync.unnumbered_changes (account, object, id, event_id, kind, as_of, changed)
-select w.account, ${escapeLiteral(object)}, w.id, d.event_id,
-  ${changeKind('d.was_deleted', 'd.deleted')}, w.as_of, ${changedOf('d.was is null or d.was = d.data', wasObject, 'd.data')}
-from written_rows w join due d on d.account = w.account and d.id = w.id
-where d.was is null or d.was <> d.data or d.was_deleted <> d.deleted
-order by w.account, w.id`;
+select f.account, ${escapeLiteral(object)}, f.id, f.event_id,
+  ${changeKind('f.was_deleted', 'f.deleted')}, f.as_of, ${changedOf('f.was is null or f.was = f.data', wasObject, 'f.data')}
+from fed f
+where f.was is null or f.was <> f.data or f.was_deleted <> f.deleted
+order by f.account, f.id`;
 }
 
 /** The body of the trigger's function, in which `new` and `old` are what the statement calls so. */
@@ -144,8 +137,11 @@ end
 `;
 }
 
-/** A plan from when a table was small must not read all of it once it is large; and none is worth compiling. */
-export const FUNCTION_SETTINGS = { enable_seqscan: 'off', jit: 'off' } as const;
+/**
+ * For plans that outlive the size of what they were made for: no table is read as a whole, no sets are joined each row
+ * with each, where there is another way; and nothing is worth compiling.
+ */
+export const FUNCTION_SETTINGS = { enable_seqscan: 'off', enable_nestloop: 'off', jit: 'off' } as const;
 
 export function functionSql(embedding: Embedding): string {
   const name = `stripe_sync.${escapeIdentifier(functionName(embedding))}`;

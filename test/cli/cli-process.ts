@@ -75,7 +75,7 @@ export function start(args: readonly string[], cwd: string, variables: Variables
     pid: child.pid as number,
     output,
     finished,
-    async says(pattern, seconds = 60) {
+    async says(pattern, seconds = 120) {
       let timer: NodeJS.Timeout | undefined;
       const problem = new Promise<never>((_, reject) => {
         const fail = (why: string) => reject(new Error(`${why} before it said ${pattern}:\n${output()}`));

@@ -161,7 +161,7 @@ describe('what an earlier version declared otherwise', () => {
 
   it('is made anew: a function with another text', async () => {
     await query(`create or replace function stripe_sync.embed_line_items() returns trigger language plpgsql
-      set enable_seqscan = off set jit = off as 'begin return null; end'`);
+      set enable_seqscan = off set enable_nestloop = off set jit = off as 'begin return null; end'`);
     expect(await unconnectedTables(database.pool)).toEqual(['line_items']);
     await run();
     await query(`insert into stripe.invoices (account, id, data, as_of, as_of_until, source)

@@ -176,7 +176,7 @@ function settingsWith(over: SettingsOver): AccountSettings {
 }
 
 /** Looks until there is nothing to say any more; fails with what was said last. */
-export async function eventually(look: () => Promise<string | null>, seconds = 40): Promise<void> {
+export async function eventually(look: () => Promise<string | null>, seconds = 90): Promise<void> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const said = await look();
