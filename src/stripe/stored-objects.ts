@@ -20,8 +20,11 @@ export function compositeKeys(): Readonly<Record<string, readonly string[]>> {
   return composite;
 }
 
-/** Ids that a merchant chooses, so that an object may be created again under the id of a deleted one. */
-const CHOSEN_IDS: ReadonlySet<string> = new Set(['coupon', 'plan', 'product']);
+/**
+ * Ids that a merchant chooses, so that an object may be created again under the id of a deleted one. A plan is a
+ * price too, under the same id, so a price's may come back as well.
+ */
+const CHOSEN_IDS: ReadonlySet<string> = new Set(['coupon', 'plan', 'price', 'product']);
 
 /** Whether an object's id may come back after its deletion: chosen ids, and ids without Stripe's prefix. */
 export function isRecreatable(object: string): boolean {

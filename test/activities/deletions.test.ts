@@ -204,3 +204,18 @@ describe('a coupon that is deleted and created again under its id', () => {
     expect(await room.rows('coupon')).toMatchObject([{ data: again, deleted: true, source: 'evt_z' }]);
   });
 });
+
+describe.each(['coupon', 'plan', 'price', 'product'])(
+  'a %s whose id is chosen, or is that of a plan,',
+  (object) => {
+    it('is asked for where one second saw the end of a life and the beginning of the next', async () => {
+      const room = await createActivityRoom(database);
+      await room.receive([
+        eventOf('evt_d', `${object}.deleted`, 200, stateOf(object, 'the first life')),
+        eventOf('evt_c', `${object}.created`, 200, stateOf(object, 'the second life')),
+      ]);
+      expect((await apply(room, object, ['evt_d', 'evt_c'])).fetch).toMatchObject({ after: 200 });
+      expect(await room.rows(object)).toEqual([]);
+    });
+  },
+);
