@@ -227,6 +227,7 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
       recreatable: mayRevive(object),
       ...version,
       step,
+      isOneOfMany: hasMore,
     });
     for (const { objectId, reason } of result.refused) {
       deps.log.warn(

@@ -25,7 +25,10 @@ export async function listing(input: ListingInput): Promise<ListTypeResult> {
   }
 }
 
-/** With 20 attempts a quarter of an hour without any progress. */
+/**
+ * With 60 attempts a quarter of an hour without any progress. The pauses stay short, because workers that come and go
+ * are attempts as well, and whoever starts one waits for its backfill to go on.
+ */
 export function listRetry(attempts: number): RetryPolicy {
-  return { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: attempts };
+  return { initialInterval: '1 second', maximumInterval: '15 seconds', maximumAttempts: attempts };
 }

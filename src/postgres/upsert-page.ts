@@ -6,6 +6,7 @@ import { embeddings } from './embedded-rows.js';
 import { isRefusedData, postgresErrorSummary } from './errors.js';
 import { type ListingStep, noteRefused, stepParameter, takeStep, takingStep } from './listing-step.js';
 import { changingTransaction } from './number-changes.js';
+import { withPrepared } from './prepared-statements.js';
 
 export interface PageUpsert extends Version {
   readonly account: string;
@@ -29,6 +30,11 @@ export interface PageUpsert extends Version {
   readonly recreatable?: boolean;
   /** The step of a listing that the page is: it is taken in the same transaction, or not at all. */
   readonly step?: ListingStep;
+  /**
+   * Whether more such pages follow, so that the statement is worth keeping on its connection, where it takes some
+   * 250 kB of the server's memory. False unless told.
+   */
+  readonly isOneOfMany?: boolean;
 }
 
 const LISTED_COUNT = '(select count(*) from listed)';
@@ -58,7 +64,8 @@ type Feed = 'changes' | 'unnumbered_changes';
  * statement asks for last, when it has everything else that may wait for another transaction.
  *
  * A table that is being filled has no statistics yet, so nothing here is left to them: `before` looks up one row per
- * key. As a join it is planned to compare each key with each, or to read all rows of the account.
+ * key. As a join it is planned to compare each key with each, or to read all rows of the account. Its plan is as good
+ * later, so it is kept: parsing and planning are a quarter of what a page costs.
  */
 const upsertPageSql = (table: string, keyFields: readonly string[], feed: Feed) => `
 with listed as materialized (${listedOf(keyFields)}
@@ -207,14 +214,19 @@ interface Upserted {
 
 async function upsertWhole(pool: Pool, input: PageUpsert): Promise<PageResult> {
   const { account, object, table, keyFields, page, asOf, asOfUntil, source } = input;
-  const { leaveOut = [], recreatable = false } = input;
+  const { leaveOut = [], recreatable = false, isOneOfMany = false } = input;
   const step = stepParameter(input.step);
   const parameters = [account, page, asOf, asOfUntil, leaveOut, step, object];
-  const upsert = (client: Pool | PoolClient, feed: Feed) =>
-    client.query<Upserted>(upsertPageSql(table, keyFields, feed), [...parameters, recreatable, source]);
-  const { rows } = hasEmbeddedRows(object)
-    ? await changingTransaction(pool, (client) => upsert(client, 'unnumbered_changes'))
-    : await upsert(pool, 'changes');
+  const { rows } = await withPrepared(pool, isOneOfMany, (prepare) => {
+    const upsert = (client: Pool | PoolClient, feed: Feed) =>
+      client.query<Upserted>({
+        ...prepare(upsertPageSql(table, keyFields, feed)),
+        values: [...parameters, recreatable, source],
+      });
+    return hasEmbeddedRows(object)
+      ? changingTransaction(pool, (client) => upsert(client, 'unnumbered_changes'))
+      : upsert(pool, 'changes');
+  });
   const listed = Number(rows[0]?.listed ?? 0);
   const written = Number(rows[0]?.written ?? 0);
   if (written === listed) {
