@@ -120,14 +120,14 @@ async function killAgainAndAgain(world: World, settings: Settings): Promise<Repo
   await worker.stop();
   const repeated = Object.fromEntries(types.map((object) => [object, repeatedOf(pages[PATHS[object]])]));
   const served = types.map((object) => pages[PATHS[object]]);
-  const objects = served.reduce((sum, list) => sum + (list?.differentObjects ?? 0), 0);
-  const again = Object.values(repeated).reduce((sum, list) => sum + list.objects, 0);
+  const different = served.reduce((sum, list) => sum + (list?.differentPages ?? 0), 0);
+  const again = Object.values(repeated).reduce((sum, list) => sum + list.pages, 0);
   return {
     settings,
     killedAtPages,
     pages: served.reduce((sum, list) => sum + (list?.pages ?? 0), 0),
     repeated,
-    repeatedShare: again / objects,
+    repeatedShare: again / different,
     listed,
     tables,
   };
@@ -151,7 +151,7 @@ function textOf(report: Report): string {
   const share = (part: number) => `${(part * 100).toFixed(1)} %`;
   const lines = [
     `killed     ${report.killedAtPages.length} times, after ${report.killedAtPages.join(', ')} pages (seed ${settings.seed})`,
-    `pages      ${report.pages} in all; ${share(report.repeatedShare)} of all objects were listed twice`,
+    `pages      ${report.pages} in all; ${share(report.repeatedShare)} were asked for twice`,
     ...Object.entries(repeated).map(
       ([object, again]) =>
         `           ${object}: ${again.pages} pages asked for twice (${share(again.pagesShare)}), ` +

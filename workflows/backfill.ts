@@ -47,7 +47,7 @@ export interface BackfillInput {
 }
 
 /** A type that is listed within these seconds needs no child of its own, and most types hold a page or none. */
-const FIRST_SLICE_SECONDS = 3;
+const FIRST_SLICE_SECONDS = 20;
 
 export async function backfill(input: BackfillInput): Promise<BackfillReport> {
   if (!patched('listings')) return earlierBackfill(input);

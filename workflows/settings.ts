@@ -63,7 +63,7 @@ export const DEFAULT_SETTINGS = {
   poll: { everySeconds: 1, waitSeconds: 60, pageCap: 10, batch: 500 },
   rescan: { everySeconds: 600, windowSeconds: 3600, deepEverySeconds: 86_400 },
   free: { everySeconds: 300, olderThanSeconds: 120 },
-  backfill: { enabled: true, types: null, concurrency: 8, sliceSeconds: 20, walkers: 6, attempts: 60 },
+  backfill: { enabled: true, types: null, concurrency: 8, sliceSeconds: 20, walkers: 8, attempts: 60 },
   parking: { attempts: 5, firstSeconds: 1, mostSeconds: 60, readSeconds: 180 },
   maxInFlight: 200,
   slowAfterSeconds: 60,

@@ -39,8 +39,9 @@ export interface RangeStep extends Pick<Range, 'newest' | 'reached' | 'startingA
 
 /** Before Stripe there was nothing to charge for: 2009. Older objects are found all the same, but never split off. */
 const EARLIEST = 1_230_768_000;
-/** Most types have a page or three: nothing to divide. */
+/** Most types have a page or three: nothing to divide. After one page it has to look like very many. */
 const SPLIT_FROM_PAGES = 2;
+const SPLIT_AT_ONCE_FROM_ROWS = 10_000;
 /** A division costs a request or two, so what is left has to hold more than that. */
 const SPLIT_FROM_ROWS = 400;
 
@@ -112,10 +113,11 @@ export function splitLargest(ranges: Iterable<Range>): Split | null {
 }
 
 function isDivisible(range: Range): boolean {
-  if (range.reached === null || range.newest === null || range.pages < SPLIT_FROM_PAGES) return false;
+  if (range.reached === null || range.newest === null || range.pages < 1) return false;
   if (spanLeft(range) < 2) return false;
   const walked = Math.max(1, range.newest - range.reached);
-  return (range.rows / walked) * spanLeft(range) >= SPLIT_FROM_ROWS;
+  const rowsLeft = (range.rows / walked) * spanLeft(range);
+  return rowsLeft >= (range.pages < SPLIT_FROM_PAGES ? SPLIT_AT_ONCE_FROM_ROWS : SPLIT_FROM_ROWS);
 }
 
 /** How far a range reaches, and how far it was walked. */

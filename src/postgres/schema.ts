@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ClientBase } from 'pg';
 import { UserError } from '../domain/failures.js';
+import { unconnectedTables } from './declare-embedded-rows.js';
 import { type MissingPart, missingParts } from './object-tables.js';
 
 type Queryable = Pick<ClientBase, 'query'>;
@@ -51,6 +52,7 @@ export async function assertMigrated(database: Queryable): Promise<void> {
       .filter((name) => !applied.includes(name))
       .map((name) => `migration ${name}`),
     ...(await missingParts(database)).map(describePart),
+    ...(await unconnectedTables(database)).map((table) => `what keeps stripe.${table} up to date`),
   ];
   if (missing.length === 0) return;
   const rest = missing.length > 3 ? ` and ${missing.length - 3} more` : '';

@@ -171,7 +171,7 @@ describe('ranges of a type', () => {
     expect(split?.at).toBe(Math.ceil((1_230_768_000 + START - 1_000) / 2));
   });
 
-  it('are not divided where a page or two are left of them, or where all objects share a second', () => {
+  it('are divided where many pages seem to be left, and not where all objects share a second', () => {
     const nearlyDone = {
       ...WHOLE,
       from: START - 1_100,
@@ -183,8 +183,11 @@ describe('ranges of a type', () => {
     expect(splitLargest([nearlyDone])).toBeNull();
     const oneSecond = { ...WHOLE, from: START, newest: START, reached: START, pages: 9, rows: 900 };
     expect(splitLargest([oneSecond])).toBeNull();
-    const begun = { ...WHOLE, newest: START, reached: START - 1_000, pages: 1, rows: 100 };
+    const begun = { ...WHOLE, newest: START, reached: START - 20_000_000, pages: 1, rows: 100 };
     expect(splitLargest([begun])).toBeNull();
+    expect(splitLargest([{ ...begun, pages: 2, rows: 200 }])).not.toBeNull();
+    const manyAtOnce = { ...begun, reached: START - 1_000 };
+    expect(splitLargest([manyAtOnce])).toMatchObject({ range: WHOLE.range });
     const withoutTimes = { ...WHOLE, pages: 9, rows: 900 };
     expect(splitLargest([withoutTimes])).toBeNull();
   });
