@@ -11,9 +11,10 @@ import { readAccount } from '../postgres/account-row.js';
 import { type LastAudit, readLastAudit } from '../postgres/read-audits.js';
 import type { ScheduleName } from '../temporal/schedule-plans.js';
 import { readSchedules, type ScheduleState } from '../temporal/schedules.js';
-import { mergedTypes } from './backfill-bars.js';
+import { type MergedType, mergedTypes, type TotalPace, totalPace } from './backfill-bars.js';
 import { messageOf } from './failure-text.js';
 import { listingProgress } from './listing-progress.js';
+import { createMovingPace } from './moving-pace.js';
 import { hasWorker } from './task-queue.js';
 
 /** The shape of `status --json`. Seconds are of Stripe's clock. Fields are added, never renamed. */
@@ -35,9 +36,11 @@ export interface AccountReport {
   readonly backfill: {
     readonly state: 'running' | 'done' | 'failed';
     /** `share` is of the types that are under way, 0 to 1; `unswept` counts rows that were too many to be looked for. */
-    readonly types: ReturnType<typeof mergedTypes>;
+    readonly types: readonly MergedType[];
     readonly number: number;
     readonly reason: string;
+    /** While it runs, where PostgreSQL tells: rows a second since it began, and a guess from those under way. */
+    readonly pace?: TotalPace;
   } | null;
   readonly reads: { readonly used30d: number; readonly allowance: number };
   /** Seconds between which events may be gone for good, where a cursor aged out, and what became of it. */
@@ -156,8 +159,12 @@ async function withListings(
   account: string,
   backfill: NonNullable<AccountStatus['backfill']>,
 ): Promise<NonNullable<AccountReport['backfill']>> {
-  const listings = await listingProgress(pool, account, backfill.number);
-  return { ...backfill, types: mergedTypes(backfill.types, listings) };
+  const listings = await listingProgress(pool, account, backfill);
+  const types = mergedTypes(backfill.types, listings);
+  if (backfill.state !== 'running' || listings.length === 0) return { ...backfill, types };
+  const pace = createMovingPace();
+  pace.take(listings);
+  return { ...backfill, types, pace: totalPace(types, listings, pace) };
 }
 
 /** Seconds. A paused account falls behind by the clock; a stopped one by a time that nobody measures. */

@@ -1,6 +1,6 @@
 import type { AccountReport } from './account-report.js';
 import { reportAccount } from './account-report.js';
-import { backfillTotals, createBackfillView } from './backfill-progress.js';
+import { createBackfillView } from './backfill-view.js';
 import type { Session } from './dev-session.js';
 import type { LiveLine } from './live-line.js';
 import { within } from './shutdown.js';
@@ -25,23 +25,21 @@ export async function watchAccount<T extends object>(
 ): Promise<T> {
   const over = Promise.race([ended, session.failed]);
   over.catch(() => undefined);
-  const view = createBackfillView(session.pool, account);
-  let listing: number | null = null;
+  const view = createBackfillView(session.pool, account, line);
+  /** Of the last look: a backfill may begin and end between two. */
+  let seen: { readonly number: number; readonly ended: boolean } | null = null;
   try {
     for (;;) {
       // A look that has begun is waited for: a connection must not be closed under a query.
       const report = await look(session, account);
       const backfill = report?.backfill ?? null;
-      if (backfill?.state === 'running') {
-        await view.show(backfill, line);
-        listing = backfill.number;
-      } else if (report !== null) {
-        if (backfill !== null && backfill.number === listing) {
-          await view.show(backfill, line);
-          line.say(`Backfill ${backfill.state}: ${backfillTotals(backfill.types)}.`);
-          listing = null;
-        }
-        line.show(`${statusLine(report)}${note()}`, STATUS_EVERY_MS);
+      const number = backfill?.number ?? 0;
+      const ended = backfill?.state !== 'running';
+      const isNews = seen !== null && (number !== seen.number || ended !== seen.ended);
+      if (backfill !== null && (!ended || isNews)) await view.show(backfill);
+      if (report !== null) {
+        seen = { number, ended };
+        if (ended) line.show(`${statusLine(report)}${note()}`, STATUS_EVERY_MS);
       }
       const result = await within(over, LOOK_EVERY_MS);
       if (result !== undefined) return result;

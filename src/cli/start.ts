@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_SETTINGS } from '../../workflows/settings.js';
 import { loadConfig, validateAlias } from '../config.js';
+import { typesToList } from '../stripe/listings.js';
 import { followBackfill } from './backfill-progress.js';
 import { commandEnvironment } from './context.js';
 import { parseDuration, parseWhole } from './duration.js';
@@ -9,7 +10,7 @@ import { scheduleOptions } from './schedule-options.js';
 import { shutdownRequested } from './shutdown.js';
 import { type StartOptions, startAccount } from './start-account.js';
 import { withTemporal } from './temporal-client.js';
-import { parseTypes } from './types-option.js';
+import { embeddedText, parseTypes } from './types-option.js';
 
 export function configureStart(command: Command): void {
   const { lag, poll, rescan, parking } = DEFAULT_SETTINGS;
@@ -75,13 +76,18 @@ export function configureStart(command: Command): void {
       const env = commandEnvironment();
       const { taskQueue } = loadConfig(env, { sandbox: true });
       await withTemporal(env, async (client) => {
-        await startAccount(client, taskQueue, account, options);
+        const { types } = options;
+        await startAccount(client, taskQueue, account, {
+          ...options,
+          ...(types === undefined ? {} : { types: typesToList(types) }),
+        });
         process.stdout.write(`${account} runs. See how far it is: stripe-sync status ${account}\n`);
+        if (types !== undefined) process.stdout.write(embeddedText(types));
         if (options.backfill === false || !(options.wait || process.stdout.isTTY)) return;
         const left = new AbortController();
         void shutdownRequested().then(() => left.abort());
         await withDatabaseIfAny(env, (pool) =>
-          followBackfill(client, account, 1, { asked: false, left: left.signal, pool }),
+          followBackfill(client, account, { number: 1, request: null, pool, left: left.signal }),
         );
         if (left.signal.aborted) process.stdout.write('The backfill goes on without being watched.\n');
       });

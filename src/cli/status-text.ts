@@ -1,7 +1,7 @@
 import { gapText } from '../../workflows/details.js';
 import type { LastAudit } from '../postgres/read-audits.js';
 import type { AccountReport } from './account-report.js';
-import { backfillTotals } from './backfill-progress.js';
+import { backfillTotals, count, summaryText, unsweptText } from './backfill-bars.js';
 import { span } from './duration.js';
 
 /** Types that are left out, and their reasons, are shown up to here; `--json` has them all. */
@@ -17,7 +17,7 @@ export function statusText(report: AccountReport): string {
       `${late.count > 0 ? ` (by ${late.maxSeconds} s at worst)` : ''}, ${report.leaks} came behind the cursor`,
     `  events    ${counts.received} received: ${countsText(counts)}`,
     `  reads     ${reads.used30d} in 30 days, of ${reads.allowance} that Stripe allows`,
-    `  backfill  ${backfill === null ? 'none' : `${backfill.state}, ${backfillTotals(backfill.types)} (${backfill.reason})`}`,
+    `  backfill  ${backfill === null ? 'none' : backfillText(backfill)}`,
   ];
   const leftOut = (backfill?.types ?? []).filter((type) => type.skipped !== undefined);
   for (const type of leftOut.slice(0, MOST_LEFT_OUT)) {
@@ -29,17 +29,19 @@ export function statusText(report: AccountReport): string {
   const refused = (backfill?.types ?? []).filter((type) => type.refused !== undefined);
   for (const type of refused.slice(0, MOST_LEFT_OUT))
     lines.push(
-      `            ${type.refused} of ${type.object} cannot be held by PostgreSQL (the log names them)`,
+      `            ${count(type.refused ?? 0)} of ${type.object} cannot be held by PostgreSQL (the log names them)`,
     );
   for (const { object, unswept = 0 } of (backfill?.types ?? []).filter((type) => type.unswept !== undefined))
-    lines.push(
-      `            ${unswept} rows of ${object} were not listed; they are too many to be looked for one by one`,
-    );
+    lines.push(`            ${object}: ${unsweptText(unswept)}`);
   if (report.audit !== null) lines.push(`  audit     ${auditText(report.audit)}`);
   if (report.state !== 'stopped') lines.push(`  next      ${schedulesText(report.schedules)}`);
   if (gap !== null) lines.push(`  gap       ${gapText(gap)}`);
   if (report.trouble !== null) lines.push(`  trouble   ${report.trouble}`);
   return lines.join('\n');
+}
+
+function backfillText({ state, types, reason, pace }: NonNullable<AccountReport['backfill']>): string {
+  return `${state}, ${pace === undefined ? backfillTotals(types) : summaryText(types, pace)} (${reason})`;
 }
 
 /** The same on one short line, for a status that is shown again and again. */

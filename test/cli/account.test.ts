@@ -45,7 +45,7 @@ describe('an account that runs', () => {
     const result = await world.run(['start', alias, '--wait', '--lag', '4s', '--types', 'customers,product']);
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout).toContain(`stripe-sync status ${alias}`);
-    expect(result.stdout).toMatch(/Backfill █+ done, 2 of 2 types, 138 rows/);
+    expect(result.stdout).toMatch(/^Backfill 1 \(the first one\) done: 2 of 2 types, 138 rows/m);
   });
 
   it('is not started twice', async () => {
@@ -131,7 +131,7 @@ describe('an account that runs', () => {
     const result = await world.run(['resync', alias, '--types', 'products', '--wait']);
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout).toContain(`${alias} lists product again.`);
-    expect(result.stdout).toMatch(/Backfill █+ done, 1 of 1 types, 6 rows/);
+    expect(result.stdout).toMatch(/^Backfill 2 \(asked for\) done: 1 of 1 types, 6 rows/m);
     const { rowCount } = await world.database.pool.query(
       'select from stripe.products where account = $1 and id = $2',
       [alias, silently.id],

@@ -103,7 +103,7 @@ describe('the sandbox with parts of one’s own', () => {
       STRIPE_API_KEY_SHOP: simulator.apiKey,
     };
     const dev = start(['dev', ...(await ports())], folder.path, over);
-    await dev.says(/The account shop is syncing[\s\S]*Backfill done/);
+    await dev.says(/The account shop is syncing[\s\S]*Backfill \d+ .* done/);
     expect(dev.output()).not.toMatch(/Stripe simulator|PostgreSQL +127/);
     expect(Object.keys(sandboxOf(folder.path)).sort()).toEqual([
       'STRIPE_SYNC_TASK_QUEUE',
@@ -120,7 +120,7 @@ describe('the sandbox with parts of one’s own', () => {
   it('takes a Temporal as it is, where the workflow stays while the sandbox is away', async () => {
     const over = { TEMPORAL_ADDRESS: address, STRIPE_SYNC_TASK_QUEUE: taskQueue };
     const dev = start(['dev', ...(await ports())], folder.path, over);
-    await dev.says(/The account demo is syncing[\s\S]*Backfill done/);
+    await dev.says(/The account demo is syncing[\s\S]*Backfill \d+ .* done/);
     expect(Object.keys(sandboxOf(folder.path))).not.toContain('TEMPORAL_ADDRESS');
     expect((await dev.end('SIGINT')).code).toBe(0);
     expect((await client.workflow.getHandle('demo').describe()).status.name).toBe('RUNNING');
@@ -134,7 +134,7 @@ describe('the sandbox with parts of one’s own', () => {
       STRIPE_SYNC_TASK_QUEUE: taskQueue,
     };
     const dev = start(['dev', ...(await ports())], folder.path, over);
-    await dev.says(/The account demo is syncing[\s\S]*Backfill done/);
+    await dev.says(/The account demo is syncing[\s\S]*Backfill \d+ .* done/);
     expect(await customersOf('demo')).toBeGreaterThanOrEqual(300);
     expect((await client.workflow.getHandle('demo', runId).describe()).status.name).toBe('TERMINATED');
     expect((await dev.end('SIGINT')).code).toBe(0);

@@ -81,13 +81,13 @@ describe('the sandbox', () => {
   beforeAll(async () => {
     ports = await freePorts();
     dev = await startDev();
-    await dev.says(/Backfill done/);
+    await dev.says(/Backfill 1 .* done/);
   });
 
   it('says where to look, shows how the history is listed, and holds no password in its output', async () => {
     expect(dev.output()).toMatch(/History +\d{3,} objects/);
     expect(dev.output()).toMatch(/npx stripe-sync status demo --watch/);
-    expect(dev.output()).toMatch(/Backfill done: (\d+) of \1 types, 1,\d{3} rows/);
+    expect(dev.output()).toMatch(/Backfill 1 \(the first one\) done: (\d+) of \1 types, 1,\d{3} rows in/);
     const { STRIPE_API_KEY = '', DATABASE_URL = '' } = sandboxOf(folder.path);
     expect(STRIPE_API_KEY).toMatch(/^sk_test_/);
     for (const secret of [STRIPE_API_KEY, new URL(DATABASE_URL).password]) {

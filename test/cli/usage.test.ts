@@ -43,7 +43,7 @@ describe('wrong usage', () => {
     {
       title: 'a type whose list does not tell when its objects were created',
       args: ['resync', 'acme', '--types', 'charges,payment_methods', '--since', '7d'],
-      says: /--since cannot narrow payment_method:/,
+      says: /--since cannot be told to the lists of payment_method:/,
     },
     {
       title: 'a time that is to come',
