@@ -118,13 +118,15 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
     const split = walk.list.createdFilter ? splitLargest(left.values()) : null;
     const whole = split === null ? undefined : left.get(split.range);
     if (split === null || whole === undefined) return null;
-    // The walker of the newer half learns of it before its next request.
-    left.set(whole.range, { ...whole, from: split.at });
     const older = await splitRange(deps.pool, listing, split, whole.from);
     if (older === null) {
       await reload();
       return null;
     }
+    // Only now: a page that ends the newer half must not do so before the older one is there. Until its walker learns of
+    // it, a page may reach into the older half, which is harmless.
+    const newer = left.get(whole.range);
+    if (newer !== undefined) left.set(newer.range, { ...newer, from: split.at });
     left.set(older.range, older);
     busy.add(older.range);
     return older.range;

@@ -59,6 +59,37 @@ describe('the listing of a type', () => {
     expect(lists(room)).toBe(count > 100 ? 2 : 1);
   });
 
+  it('loses nothing where a page ends a range while another walker divides it', async () => {
+    const others: Promise<unknown>[] = [];
+    // The division gets to PostgreSQL when the page that reaches beyond it is written.
+    const slowToDivide = new Proxy(database.pool, {
+      get(pool, name) {
+        const value: unknown = Reflect.get(pool, name, pool);
+        if (name !== 'query') return typeof value === 'function' ? value.bind(pool) : value;
+        return async (...args: Parameters<typeof pool.query>) => {
+          const [query] = args as unknown[];
+          if (typeof query === 'string' && query.includes('created_from = $5')) {
+            await vi.waitFor(async () => expect(await listedRows()).toBeGreaterThan(200), 10_000);
+          }
+          const asked = pool.query(...args);
+          others.push(asked as unknown as Promise<unknown>);
+          return asked;
+        };
+      },
+    });
+    const room = await createActivityRoom(database, { pool: slowToDivide });
+    const listedRows = async () => (await listing(room))?.rows ?? 0;
+    const now = room.now();
+    // Two pages of today, and a third one that spans years.
+    room.simulator.createMany('customer', 50, { from: now - 5_000 * DAY, to: now - 4_500 * DAY });
+    room.simulator.createMany('customer', 213, { from: now - 4_400 * DAY, to: now - 4_300 * DAY });
+    room.simulator.createMany('customer', 60, { from: now - 700 * DAY, to: now - 3 * DAY });
+    room.simulator.createMany('customer', 200, { from: now - 7_200, to: now - 60 });
+    expect(await list(room, { walkers: 2 })).toMatchObject({ done: true });
+    expect(await room.rows('customer')).toHaveLength(523);
+    await Promise.all(others);
+  });
+
   it('walks a large type in several places at once, and asks for few pages twice', async () => {
     let underWay = 0;
     let most = 0;
