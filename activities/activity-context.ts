@@ -9,8 +9,8 @@ export interface RunningActivity {
   /** The same over all attempts: workflow, run and activity. */
   readonly id: string;
   readonly attempt: number;
-  /** Waits, or returns early where `until` aborts. Rejects with the activity's cancellation. */
-  sleep(milliseconds: number, until?: AbortSignal): Promise<void>;
+  /** Waits, or returns early where one of `until` aborts. Rejects with the activity's cancellation. */
+  sleep(milliseconds: number, ...until: readonly AbortSignal[]): Promise<void>;
   /** What the next attempt finds, should this one be lost. */
   remember(details: unknown): void;
   readonly remembered: unknown;
@@ -49,27 +49,27 @@ export async function heartbeating<T>(body: (activity: RunningActivity) => Promi
         details = next;
         context.heartbeat(next);
       },
-      sleep: (milliseconds, until) => sleep(milliseconds, signal, until),
+      sleep: (milliseconds, ...until) => sleep(milliseconds, signal, until),
     });
   } finally {
     clearInterval(timer);
   }
 }
 
-function sleep(milliseconds: number, cancelled: AbortSignal, until: AbortSignal | undefined): Promise<void> {
+function sleep(milliseconds: number, cancelled: AbortSignal, until: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (settle: () => void) => () => {
       clearTimeout(timer);
       cancelled.removeEventListener('abort', cancel);
-      until?.removeEventListener('abort', done);
+      for (const signal of until) signal.removeEventListener('abort', done);
       settle();
     };
     const done = end(resolve);
     const cancel = end(() => reject(new CancelledFailure('the activity was cancelled')));
     const timer = setTimeout(done, Math.max(0, milliseconds));
     cancelled.addEventListener('abort', cancel);
-    until?.addEventListener('abort', done);
+    for (const signal of until) signal.addEventListener('abort', done);
     if (cancelled.aborted) cancel();
-    else if (until?.aborted) done();
+    else if (until.some((signal) => signal.aborted)) done();
   });
 }

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import type { HandlerRunner } from '../src/handlers/run-handler.js';
+import type { InboxNews } from '../src/postgres/inbox-news.js';
 import type { StripeClient } from '../src/stripe/client.js';
 
 /** What activities need from the worker. Clock, Stripe and database are passed in, so that tests can. */
@@ -8,6 +9,8 @@ export interface ActivityDeps {
   /** The client of an account's alias; its key is resolved here and never leaves the worker. */
   readonly stripe: (account: string) => StripeClient;
   readonly log: ActivityLog;
+  /** Tells of what others put into an inbox; without it, that waits for the next pass. */
+  readonly inbox?: InboxNews | undefined;
   /** Runs the user's handlers inside the apply transaction; undefined where the worker has none. */
   readonly handlers?: HandlerRunner | undefined;
   /** Aborts when the worker begins to shut down: what waits or walks then hands in what it has. */

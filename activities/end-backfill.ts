@@ -1,5 +1,7 @@
 import { markBackfilled } from '../src/postgres/account-row.js';
 import { endBackfill as noteEnd } from '../src/postgres/backfills.js';
+import { countCharges } from '../src/postgres/count-charges.js';
+import { postgresErrorSummary } from '../src/postgres/errors.js';
 import { endListing } from '../src/postgres/listings.js';
 import type { ActivityDeps } from './deps.js';
 
@@ -14,6 +16,12 @@ export interface EndBackfillInput {
 export function endBackfill(deps: ActivityDeps) {
   return async ({ account, number, outcome, isWhole }: EndBackfillInput): Promise<void> => {
     if (isWhole && outcome === 'done') await markBackfilled(deps.pool, account);
+    // It reads all charges, which may be too many for one statement. The poll is slower without it, and no worse.
+    if (isWhole)
+      await countCharges(deps.pool, account).catch((error: unknown) => {
+        if (postgresErrorSummary(error) === null) throw error;
+        deps.log.info({ account }, 'the charges of the last 30 days could not be counted');
+      });
     await noteEnd(deps.pool, account, number, outcome);
   };
 }

@@ -15,6 +15,7 @@ import { recordReads } from '../src/postgres/record-reads.js';
 import { holdsFence, takeFence } from '../src/postgres/take-fence.js';
 import { heartbeating, type RunningActivity } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
+import { createPollRhythm } from './poll-rhythm.js';
 import { readList } from './read-list.js';
 
 export interface FetchInput {
@@ -32,7 +33,9 @@ export interface FetchInput {
   /** How many references there is room for. */
   readonly room: number;
   readonly waitSeconds: number;
+  /** Between two passes, while events flow; not more than `slowestSeconds`, which 0.3.0 does not know, while none do. */
   readonly pollSeconds: number;
+  readonly slowestSeconds?: number;
   readonly pageCap: number;
   /** Frees claims that are older than so many seconds and not settled; null frees none. */
   readonly freeOlderThanSeconds: number | null;
@@ -49,6 +52,7 @@ export interface FetchResult {
 
 /** Longest wait after a failed pass, in seconds. */
 const LONGEST_BACKOFF_SECONDS = 15;
+const LONGEST_BACKOFF_OF_REFUSED_SECONDS = 60;
 
 /** What the passes of one fetch add up to. It is heartbeat, so that the next attempt goes on from there. */
 interface Progress {
@@ -76,7 +80,7 @@ interface Progress {
  * words. Failures of PostgreSQL end the attempt, and Temporal repeats it.
  */
 export function fetchEvents(deps: ActivityDeps) {
-  const pace = createPace();
+  const rhythm = createPollRhythm(deps.pool);
   return (input: FetchInput): Promise<FetchResult> =>
     heartbeating(async (activity) => {
       const { account } = input;
@@ -91,23 +95,48 @@ export function fetchEvents(deps: ActivityDeps) {
       const note = (change: Partial<Progress>) => {
         progress = { ...progress, ...change };
       };
-      const end = performance.now() + input.waitSeconds * 1000;
+      const poll = {
+        fastestSeconds: input.pollSeconds,
+        slowestSeconds: input.slowestSeconds ?? input.pollSeconds,
+      };
+      const toNext = () =>
+        rhythm.toNext(account, poll, {
+          ...progress,
+          stripeNow: progress.stripeNow ?? input.lookedAt ?? null,
+        });
       const isPaced = input.caughtUp && input.waitSeconds > 0 && activity.attempt === 1;
       const passOnce = passWith(deps, input, activity);
       let failures = 0;
       let trouble: string | null = null;
-      let wait = Math.max(pace.held(account), isPaced ? pace.toNext(account, input.pollSeconds) : 0);
+      let refused = false;
+      const began = performance.now();
+      const firstWait = Math.max(rhythm.held(account), isPaced ? await toNext() : 0);
+      let passAt = began + firstWait;
+      // A wait that is longer than a fetch would only cost another fetch.
+      const end = Math.max(began + input.waitSeconds * 1000, isPaced ? passAt : began);
+      const news = deps.inbox?.watch(account);
       try {
         // What is left in the inbox need not wait for the next pass.
-        const left = wait > 0 ? await claim() : [];
+        const left = firstWait > 0 ? await claim() : [];
         if (left.length > 0) return result(input, progress, left, input.trouble);
         for (;;) {
-          const remaining = Math.max(0, end - performance.now());
-          await activity.sleep(Math.min(wait, remaining), deps.stopping);
+          const now = performance.now();
+          const wait = Math.max(0, passAt - now);
+          const remaining = Math.max(0, end - now);
+          if (news === undefined) await activity.sleep(Math.min(wait, remaining), deps.stopping);
+          else await activity.sleep(Math.min(wait, remaining), deps.stopping, news.signal());
+          if (news?.heard() && !deps.stopping.aborted) {
+            rhythm.noteNews(account);
+            const references = await claim();
+            if (references.length > 0) return result(input, progress, references, trouble);
+            // A hint: there is something to see. While Stripe fails, it is asked no sooner for it.
+            if (failures === 0) passAt = Math.min(passAt, performance.now() + rhythm.soonest(account));
+            continue;
+          }
           // An interval that is longer than the wait goes on in the next fetch.
-          if (wait > 0 && (wait >= remaining || deps.stopping.aborted))
+          if (wait > 0 && (wait > remaining || deps.stopping.aborted))
             return result(input, progress, await claim(), trouble);
-          pace.passBegins(account);
+          rhythm.passBegins(account);
           try {
             await passOnce(() => progress, note);
             failures = 0;
@@ -117,7 +146,8 @@ export function fetchEvents(deps: ActivityDeps) {
             failures += 1;
             note({ failedPasses: progress.failedPasses + 1 });
             trouble = error.message;
-            if (error instanceof StripeFailure) pace.hold(account, error.retryAfterMs ?? 0);
+            refused = error instanceof StripeFailure && error.kind === 'authentication';
+            if (error instanceof StripeFailure) rhythm.hold(account, error.retryAfterMs ?? 0);
             deps.log.warn({ account, ...(error instanceof StripeFailure && facts(error)) }, error.message);
             const isKnown = input.trouble !== null && isSameTrouble(trouble, input.trouble);
             if (failures >= 3 && !isKnown) return result(input, progress, [], trouble);
@@ -126,40 +156,23 @@ export function fetchEvents(deps: ActivityDeps) {
           if (references.length === 0 && !(await holdsFence(deps.pool, account, fence))) throw fenceLost();
           const over =
             deps.stopping.aborted || performance.now() >= end || (failures === 0 && !progress.complete);
-          const news = failures === 0 && (input.trouble !== null || !input.caughtUp);
-          if (references.length > 0 || over || news || progress.reading.reanchored?.gap) {
+          const isTold = failures === 0 && (input.trouble !== null || !input.caughtUp);
+          if (references.length > 0 || over || isTold || progress.reading.reanchored?.gap) {
             return result(input, progress, references, trouble);
           }
-          wait =
+          const pause =
             failures === 0
-              ? pace.toNext(account, input.pollSeconds)
-              : Math.max(backoff(failures, input.pollSeconds) * 1000, pace.held(account));
+              ? await toNext()
+              : Math.max(backoff(failures, input.pollSeconds, refused) * 1000, rhythm.held(account));
+          passAt = performance.now() + pause;
         }
       } finally {
+        news?.end();
         await recordReads(deps.pool, account, progress.requests - progress.recorded);
         note({ recorded: progress.requests });
         activity.remember(progress);
       }
     });
-}
-
-/**
- * When each account may be asked next, on a clock that nobody sets: a fetch that follows another at once must not
- * ask Stripe more often than the poll interval says, nor before Stripe's own `Retry-After` is over. In milliseconds.
- */
-function createPace() {
-  const began = new Map<string, number>();
-  const heldUntil = new Map<string, number>();
-  return {
-    passBegins: (account: string) => void began.set(account, performance.now()),
-    hold: (account: string, milliseconds: number) =>
-      void heldUntil.set(account, performance.now() + milliseconds),
-    held: (account: string) => Math.max(0, (heldUntil.get(account) ?? 0) - performance.now()),
-    toNext(account: string, everySeconds: number): number {
-      const last = began.get(account);
-      return last === undefined ? 0 : Math.max(0, last + everySeconds * 1000 - performance.now());
-    },
-  };
 }
 
 /** What the loop waits out by itself: Stripe's failures, and a key that is missing. */
@@ -221,8 +234,10 @@ function isProgress(remembered: unknown): remembered is Progress {
   return typeof remembered === 'object' && remembered !== null && 'reading' in remembered;
 }
 
-function backoff(failures: number, pollSeconds: number): number {
-  return Math.min(LONGEST_BACKOFF_SECONDS, Math.max(1, pollSeconds) * 2 ** (failures - 1));
+/** @param refused whether Stripe refused the key: then somebody has to do something first */
+function backoff(failures: number, pollSeconds: number, refused: boolean): number {
+  const longest = refused ? LONGEST_BACKOFF_OF_REFUSED_SECONDS : LONGEST_BACKOFF_SECONDS;
+  return Math.min(longest, Math.max(1, Math.min(pollSeconds, longest)) * 2 ** (failures - 1));
 }
 
 /** Passes of one attempt. What a pass has read and inserted counts, also where it fails on its way. */

@@ -60,6 +60,8 @@ export interface ListTypeResult {
 
 /** What a type that this account or key does not have answers with. */
 const LEAVES_OUT = new Set(['permission', 'invalid', 'gone']);
+/** Before a listing whose key Stripe refuses asks again. */
+const REFUSED_KEY_PAUSE_MS = 30_000;
 /** Reads of single objects that are under way at a time. */
 const READS_AT_ONCE = 8;
 const MOST_READS = 200;
@@ -75,7 +77,7 @@ export function listType(given: ActivityDeps, clock: StripeClock, writing: Limit
   const settle = settleEntity(deps, clock);
 
   return (input: ListTypeInput): Promise<ListTypeResult> =>
-    heartbeating(async ({ signal }) => {
+    heartbeating(async ({ signal, sleep }) => {
       const { account, object, number } = input;
       const listing: NumberedListing = { account, object, number };
       const how = listingOf(object);
@@ -95,6 +97,12 @@ export function listType(given: ActivityDeps, clock: StripeClock, writing: Limit
         await endListing(deps.pool, listing, 'done', null);
       } catch (error) {
         if (!(error instanceof StripeFailure)) throw error;
+        if (error.kind === 'authentication') {
+          // Somebody has to change the key, and nobody knows when. It is no failure of this type.
+          deps.log.warn({ account, object, requestId: error.requestId }, error.message);
+          await sleep(REFUSED_KEY_PAUSE_MS, deps.stopping);
+          return result();
+        }
         // A slice that came further ends well, so that only attempts without any progress are counted.
         if (!LEAVES_OUT.has(error.kind) && pages > 0 && error.kind !== 'cancelled') return result();
         if (!LEAVES_OUT.has(error.kind)) throw error;

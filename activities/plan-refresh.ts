@@ -1,7 +1,7 @@
 import { planOf, type Refreshable, type RefreshPlan } from '../src/domain/refresh.js';
 import { readAccount } from '../src/postgres/account-row.js';
 import { readOldestOpen } from '../src/postgres/read-oldest-open.js';
-import { readListedSoFar } from '../src/postgres/read-refresh-state.js';
+import { isEmptyTable, readListedSoFar } from '../src/postgres/read-refresh-state.js';
 import { openWhile } from '../src/stripe/append-only.js';
 import { tableOf } from '../src/stripe/catalog.js';
 import { refreshTypes } from '../src/stripe/refresh-types.js';
@@ -29,13 +29,15 @@ export function planRefresh(deps: ActivityDeps) {
       );
       const refreshables: Refreshable[] = [];
       for (const { object, partly } of refreshTypes(types)) {
-        const { completeTo = null, wholeSecondsAgo = null } = listed.get(object) ?? {};
+        const { completeTo = null, wholeSecondsAgo = null, rows = 0 } = listed.get(object) ?? {};
         const open = partly === 'newest' && completeTo !== null ? openWhile(object) : null;
         const oldestOpen =
           open === null
             ? null
             : await readOldestOpen(deps.pool, { account, table: tableOf(object), ...open }, signal);
-        refreshables.push({ object, partly, completeTo, wholeSecondsAgo, oldestOpen });
+        const isUnused =
+          partly !== 'newest' && rows === 0 && (await isEmptyTable(deps.pool, account, tableOf(object)));
+        refreshables.push({ object, partly, completeTo, wholeSecondsAgo, isUnused, oldestOpen });
       }
       return planOf(refreshables, { everySeconds, lagSeconds: row?.lagSeconds ?? UNKNOWN_LAG_SECONDS });
     });

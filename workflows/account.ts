@@ -7,6 +7,7 @@ import {
   continueAsNew,
   isCancellation,
   log,
+  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -19,6 +20,7 @@ import {
   afterOutcomes,
   behindSeconds,
   isDue,
+  isRescanned,
   openedState,
 } from '../src/domain/account-state.js';
 import { type Resync, resyncFrom } from '../src/domain/resync.js';
@@ -93,7 +95,8 @@ export async function account(input: AccountInput): Promise<void> {
     paused = false;
   });
   setHandler(wakeSignal, () => {
-    if (woken || settings.poll.everySeconds <= SOON_ENOUGH_SECONDS) return;
+    const { everySeconds, slowestSeconds = everySeconds } = settings.poll;
+    if (woken || slowestSeconds <= SOON_ENOUGH_SECONDS) return;
     woken = true;
     interrupt();
   });
@@ -176,7 +179,7 @@ export async function account(input: AccountInput): Promise<void> {
   async function fetchOnce(): Promise<FetchResult | null> {
     const { cursor, anchor, trail = [], lookedAt = null, news = 0, ...rest } = store.get();
     const { frontier, lag, caughtUp, trouble } = rest;
-    const { everySeconds, waitSeconds, pageCap, batch } = settings.poll;
+    const { everySeconds, slowestSeconds = everySeconds, waitSeconds, pageCap, batch } = settings.poll;
     const request = {
       account: input.account,
       cursor,
@@ -190,6 +193,7 @@ export async function account(input: AccountInput): Promise<void> {
       room: Math.min(batch, deliveries.room()),
       waitSeconds: woken ? 0 : waitSeconds,
       pollSeconds: everySeconds,
+      slowestSeconds,
       pageCap,
       freeOlderThanSeconds,
       caughtUp,
@@ -217,11 +221,18 @@ export async function account(input: AccountInput): Promise<void> {
     const { gap, rescannedAt, freedAt, stripeNow } = store.get();
     if (gap !== known) resyncs.ask({ types: settings.backfill.types, reason: 'a gap in the events' });
     deliveries.hand(groupByEntity(references).map((delivery) => ({ ...delivery, readAfter: null })));
-    if (isDue(rescannedAt, stripeNow, settings.rescan.everySeconds)) rescans.begin();
+    if (isDue(rescannedAt, stripeNow, settings.rescan.everySeconds)) beginRescan();
     if (isDue(freedAt, stripeNow, settings.free.everySeconds)) {
       freeOlderThanSeconds = settings.free.olderThanSeconds;
       store.update((state) => ({ ...state, freedAt: state.stripeNow }));
     }
+  }
+
+  /** Once everything behind a cursor that stands still was listed again, only the deep rescans go on. */
+  function beginRescan(): void {
+    const { everySeconds, windowSeconds } = settings.rescan;
+    const isQuiet = isRescanned(store.get(), everySeconds + windowSeconds) && patched('quiet-rescans');
+    rescans.begin({ onlyDeep: isQuiet });
   }
 
   /** Says what went wrong and waits before it is tried again. A cancellation of the workflow goes through. */

@@ -46,9 +46,6 @@ export interface BackfillInput {
   readonly state?: EarlierState;
 }
 
-/** A type that is listed within these seconds needs no child of its own, and most types hold a page or none. */
-const FIRST_SLICE_SECONDS = 20;
-
 export async function backfill(input: BackfillInput): Promise<BackfillReport> {
   if (!patched('listings')) return earlierBackfill(input);
   const { account, number, settings, apiVersion } = input;
@@ -100,8 +97,9 @@ export async function backfill(input: BackfillInput): Promise<BackfillReport> {
     try {
       const first = await listType.executeWithOptions(
         { summary: `list ${object}`, retry: listRetry(attempts) },
-        [{ ...slice, seconds: FIRST_SLICE_SECONDS }],
+        [{ ...slice, seconds: settings.backfill.sliceSeconds }],
       );
+      // Most types hold a page or none, and are done by now; what takes longer is a workflow of its own to look at.
       if (!first.done) noteListed(object, first);
       noteListed(object, first.done ? first : await listInChild(slice));
     } catch (error) {

@@ -27,7 +27,7 @@ import { type AccountSettings, DEFAULT_SETTINGS } from './settings.js';
 
 export interface Rescans {
   /** Starts what is due, unless it runs still or there is nothing behind the cursor. */
-  begin(): void;
+  begin(which: { readonly onlyDeep: boolean }): void;
   /** Takes in what one reports. */
   take(done: RescanDone): void;
   /** Waits until what was to be started is under way, so that it survives the end of the run. */
@@ -88,12 +88,12 @@ export function createRescans(account: string, settings: AccountSettings, store:
 
   return {
     take,
-    begin() {
+    begin({ onlyDeep }) {
       if (inline !== null) return;
       store.update((state) => ({ ...state, rescannedAt: state.stripeNow }));
       if (patched('rescan-child')) {
         store.update(withBeginning);
-        const rolling = rescanWindow(store.get(), windowSeconds);
+        const rolling = onlyDeep ? null : rescanWindow(store.get(), windowSeconds);
         if (rolling !== null) void start(rolling);
         const deep = deepRescanWindow(store.get(), deepEverySeconds);
         if (deep === null) return;

@@ -8,6 +8,8 @@ export interface AccountSettings {
   readonly poll: {
     /** Between two passes, in seconds. */
     readonly everySeconds: number;
+    /** And while no events come; `everySeconds` where somebody fixed it; not set by 0.3.0. */
+    readonly slowestSeconds?: number;
     /** How long one fetch waits for something to hand on. */
     readonly waitSeconds: number;
     /** Pages of 100 events that one pass walks at most. */
@@ -60,7 +62,7 @@ export interface AccountSettings {
 export const DEFAULT_SETTINGS = {
   lag: { floorSeconds: 5, maxSeconds: 300 },
   hydrate: 'auto',
-  poll: { everySeconds: 1, waitSeconds: 60, pageCap: 10, batch: 500 },
+  poll: { everySeconds: 1, slowestSeconds: 300, waitSeconds: 60, pageCap: 10, batch: 500 },
   rescan: { everySeconds: 600, windowSeconds: 3600, deepEverySeconds: 86_400 },
   free: { everySeconds: 300, olderThanSeconds: 120 },
   backfill: { enabled: true, types: null, concurrency: 8, sliceSeconds: 20, walkers: 8, attempts: 60 },
@@ -70,6 +72,7 @@ export const DEFAULT_SETTINGS = {
   childStartsPerRun: 500,
   searchAttributes: false,
 } satisfies AccountSettings as Required<AccountSettings> & {
+  poll: Required<AccountSettings['poll']>;
   rescan: Required<AccountSettings['rescan']>;
   backfill: Required<AccountSettings['backfill']>;
   parking: Required<NonNullable<AccountSettings['parking']>>;

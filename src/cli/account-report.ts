@@ -6,9 +6,10 @@ import type { Cursor } from '../domain/cursor.js';
 import { UserError } from '../domain/failures.js';
 import { accountWorkflowId } from '../domain/ids.js';
 import { LATENESS_BUCKETS } from '../domain/lateness.js';
-import { countLeaks, countOutcomes, countReads, type OutcomeCounts } from '../postgres/account-counts.js';
+import { countLeaks, countOutcomes, type OutcomeCounts } from '../postgres/account-counts.js';
 import { readAccount } from '../postgres/account-row.js';
 import { type LastAudit, readLastAudit } from '../postgres/read-audits.js';
+import { readUse } from '../postgres/read-use.js';
 import type { ScheduleName } from '../temporal/schedule-plans.js';
 import { readSchedules, type ScheduleState } from '../temporal/schedules.js';
 import { type MergedType, mergedTypes, type TotalPace, totalPace } from './backfill-bars.js';
@@ -104,10 +105,10 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
   if (status === null && row === null) {
     throw new UserError(`There is no account ${account}. Start it with: stripe-sync start ${account}`);
   }
-  const [counts, leaks, reads, audit, schedules] = await Promise.all([
+  const [counts, leaks, { used30d, allowance }, audit, schedules] = await Promise.all([
     countOutcomes(pool, account),
     countLeaks(pool, account),
-    countReads(pool, account),
+    readUse(pool, account),
     readLastAudit(pool, account),
     schedulesOf(client, account),
   ]);
@@ -130,7 +131,7 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
     },
     leaks,
     backfill,
-    reads,
+    reads: { used30d, allowance },
     gap: status?.gap ?? null,
     failedPasses: status?.counters.failedPasses ?? 0,
     malformed: status?.counters.malformed ?? 0,

@@ -81,7 +81,7 @@ function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSe
     ...DEFAULT_SETTINGS,
     lag: { floorSeconds, maxSeconds: Math.max(floorSeconds, Math.ceil(options.maxLag ?? lag.maxSeconds)) },
     hydrate: options.hydrate ?? DEFAULT_SETTINGS.hydrate,
-    poll: { ...poll, everySeconds: options.pollInterval ?? poll.everySeconds },
+    poll: options.pollInterval === undefined ? poll : fixed(poll, options.pollInterval),
     rescan: {
       everySeconds: options.rescanInterval ?? rescan.everySeconds,
       windowSeconds: Math.ceil(options.rescanWindow ?? rescan.windowSeconds),
@@ -91,6 +91,10 @@ function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSe
     backfill: { ...backfill, enabled: options.backfill ?? true, types: options.types ?? null },
     searchAttributes,
   };
+}
+
+function fixed(poll: AccountSettings['poll'], seconds: number): AccountSettings['poll'] {
+  return { ...poll, everySeconds: seconds, slowestSeconds: seconds };
 }
 
 function runsAlready(account: string): UserError {

@@ -4,7 +4,7 @@ import { loadConfig, validateAlias } from '../config.js';
 import { typesToList } from '../stripe/listings.js';
 import { followBackfill } from './backfill-progress.js';
 import { commandEnvironment } from './context.js';
-import { parseDuration, parseWhole } from './duration.js';
+import { parseDuration, parseWhole, span } from './duration.js';
 import { withDatabaseIfAny } from './listing-progress.js';
 import { scheduleOptions } from './schedule-options.js';
 import { shutdownRequested } from './shutdown.js';
@@ -37,9 +37,11 @@ export function configureStart(command: Command): void {
         .default('auto'),
     )
     .addOption(
-      new Option('--poll-interval <duration>', 'time between two passes over the events')
-        .argParser(parseDuration('100ms', '10m'))
-        .default(poll.everySeconds, `${poll.everySeconds}s`),
+      new Option(
+        '--poll-interval <duration>',
+        `time between two passes over the events (default: ${poll.everySeconds}s while events flow, up to ` +
+          `${span(poll.slowestSeconds)} while none do, as Stripe's allowance of reads permits)`,
+      ).argParser(parseDuration('100ms', '10m')),
     )
     .addOption(
       new Option('--rescan-interval <duration>', 'time between two rescans of what lies behind the cursor')

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { SandboxConfig } from '../config.js';
 import type { Handlers } from '../handlers/define-handlers.js';
 import { createHandlerRunner } from '../handlers/run-handler.js';
+import { listenForInboxNews } from '../postgres/inbox-news.js';
 import { connectWorker, type TemporalTarget } from '../temporal/connection.js';
 import { createWorker, installRuntime } from '../temporal/worker.js';
 import { openMigrated } from './database.js';
@@ -42,6 +43,8 @@ export async function startWorker(
         log.warn({ code: (error as { code?: string }).code }, 'a connection to PostgreSQL was lost'),
     });
     undo.add(() => pool.end());
+    const inbox = listenForInboxNews({ connectionString: config.databaseUrl, pool, log });
+    undo.add(() => inbox.close());
     await assertServed(env, target.namespace);
     const stripe = createStripeClients(env, config.stripeApiBase);
     undo.add(stripe.close);
@@ -56,6 +59,7 @@ export async function startWorker(
       pool,
       stripe: stripe.of,
       log,
+      inbox,
       handlers: handlers === undefined ? undefined : createHandlerRunner(handlers, { pool }),
       stopping: stopping.signal,
     });

@@ -335,6 +335,15 @@ export function rescanWindow(state: AccountState, windowSeconds: number): Rescan
   return to === null ? null : windowOf(state, Math.min(state.rescannedTo, to) - windowSeconds, to, false);
 }
 
+/**
+ * Whether a rescan would list what the last one listed: the cursor has stood still since, and for so long that whatever
+ * belongs into its window came late enough for a deep rescan.
+ */
+export function isRescanned({ cursor, rescannedTo, stripeNow }: AccountState, forSeconds: number): boolean {
+  if (cursor === null || stripeNow === null) return false;
+  return rescannedTo >= cursor.created && stripeNow - cursor.created > forSeconds;
+}
+
 /** An account that 0.1.0 opened does not know where it began: what it has rescanned so far is done with. */
 export function withBeginning(state: AccountState): AccountState {
   return { ...state, beganAt: state.beganAt ?? state.rescannedTo + 1 };

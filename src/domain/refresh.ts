@@ -9,6 +9,8 @@ export interface Refreshable {
   readonly completeTo: number | null;
   /** How long ago it was last listed whole; null where it never was. */
   readonly wholeSecondsAgo: number | null;
+  /** Whether no listing has ever shown one, and no event either. */
+  readonly isUnused: boolean;
   /** `created` of the oldest row that may still change; null where there is none. */
   readonly oldestOpen: number | null;
 }
@@ -32,14 +34,21 @@ export interface RefreshPlan {
 const MARGIN_SECONDS = 60;
 /** A walk sees what changed under a changed parent. What changed under another one is seen within this time. */
 const WHOLE_WITHIN_SECONDS = 7 * 86_400;
+/** Most accounts use few of Stripe's types, and each costs a request. One that comes into use is seen within this time. */
+const UNUSED_WITHIN_SECONDS = 3 * 86_400;
 
-export function planOf(types: readonly Refreshable[], rhythm: RefreshRhythm): RefreshPlan {
+export function planOf(all: readonly Refreshable[], rhythm: RefreshRhythm): RefreshPlan {
+  const types = all.filter((type) => !isLeftOut(type, rhythm));
   const sinceOf: Record<string, number> = {};
   for (const type of types) {
     const since = sinceFor(type, rhythm);
     if (since !== null) sinceOf[type.object] = since;
   }
   return { types: types.map(({ object }) => object), sinceOf };
+}
+
+function isLeftOut({ isUnused, wholeSecondsAgo }: Refreshable, { everySeconds }: RefreshRhythm): boolean {
+  return isUnused && wholeSecondsAgo !== null && wholeSecondsAgo + everySeconds <= UNUSED_WITHIN_SECONDS;
 }
 
 function sinceFor(type: Refreshable, { everySeconds, lagSeconds }: RefreshRhythm): number | null {

@@ -38,31 +38,3 @@ export async function countLeaks(pool: Pool, account: string): Promise<number> {
   const { rows } = await pool.query<{ leaks: string | number }>(COUNT_LEAKS, [account]);
   return Number(rows[0]?.leaks ?? 0);
 }
-
-const READS_USED = `
-select coalesce(sum(reads), 0) as reads from stripe_sync.reads
-where account = $1 and hour > now() - interval '30 days'`;
-
-const TRANSACTIONS = `
-select count(*) as transactions from stripe_sync.events
-where account = $1 and type = 'charge.succeeded' and created > now() - interval '30 days'`;
-
-/** Stripe grants 500 reads per transaction over a rolling 30 days, and at least this many a month. */
-const LEAST_ALLOWANCE = 10_000;
-const READS_PER_TRANSACTION = 500;
-
-/** Requests made over the last 30 days, and how many Stripe's read allocation permits. */
-export async function countReads(
-  pool: Pool,
-  account: string,
-): Promise<{ readonly used30d: number; readonly allowance: number }> {
-  const used = await pool.query<{ reads: string | number }>(READS_USED, [account]);
-  const transactions = await pool.query<{ transactions: string | number }>(TRANSACTIONS, [account]);
-  return {
-    used30d: Number(used.rows[0]?.reads ?? 0),
-    allowance: Math.max(
-      LEAST_ALLOWANCE,
-      READS_PER_TRANSACTION * Number(transactions.rows[0]?.transactions ?? 0),
-    ),
-  };
-}

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import type { Position } from '../domain/cursor.js';
+import { INBOX_CHANNEL } from './inbox-news.js';
 
 export type EventSource = 'poll' | 'webhook' | 'rescan';
 
@@ -18,6 +19,9 @@ export interface InsertEvents {
   readonly lookedAt?: Readonly<Record<string, number>>;
 }
 
+/** What Stripe's allowance of reads is measured by. */
+const TRANSACTION = 'charge.succeeded';
+
 /**
  * Puts a page of events into the inbox, unclaimed, and returns those that were not there yet. An event that
  * is there already stays as it is, whoever saw it first; where a webhook did, it is noted when the list first
@@ -27,6 +31,7 @@ export interface InsertEvents {
  * What can never be applied gets its outcome and the reason at once. So does what a platform's webhook endpoint is
  * sent of a connected account; the list of an account holds its own events only. Entries that are no events (no id, no
  * `created`) are left out. Rows go in by id, so that two inserters of overlapping pages cannot deadlock.
+ * What somebody else than the poll brings is told to the one who hands it on, and transactions are counted.
  */
 const INSERT_EVENTS = `
 with listed as (
@@ -68,7 +73,13 @@ with listed as (
   from routed
   order by e->>'id'
   on conflict (account, id) do nothing
-  returning id, created, outcome
+  returning id, type, created, outcome
+), paid as (
+  insert into stripe_sync.reads as r (account, hour, transactions)
+  select $1, date_trunc('hour', created), count(*) from inserted where type = '${TRANSACTION}'
+  group by 2
+  order by 2
+  on conflict (account, hour) do update set transactions = r.transactions + excluded.transactions
 ), listed_now as (
   update stripe_sync.events e
   set listed_at = to_timestamp($4), looked_at = to_timestamp(($7::jsonb->>e.id)::bigint)
@@ -83,7 +94,11 @@ with listed as (
 )
 select id, extract(epoch from created)::bigint as created, outcome, false as known_before from inserted
 union all
-select id, extract(epoch from created)::bigint, outcome, true from listed_now`;
+select id, extract(epoch from created)::bigint, outcome, true from listed_now
+union all
+-- A poll hands on itself what it inserts.
+select null, null, pg_notify('${INBOX_CHANNEL}', $1)::text, null
+where $3 <> 'poll' and exists (select from inserted where outcome is null)`;
 
 export interface InsertedEvents {
   /** Events that were not in the inbox yet. */
@@ -95,11 +110,11 @@ export interface InsertedEvents {
 }
 
 export async function insertEvents(pool: Pool, input: InsertEvents): Promise<InsertedEvents> {
-  const { rows } = await pool.query<{
-    id: string;
+  const { rows: all } = await pool.query<{
+    id: string | null;
     created: string | number;
     outcome: string | null;
-    known_before: boolean;
+    known_before: boolean | null;
   }>(INSERT_EVENTS, [
     input.account,
     input.page,
@@ -109,6 +124,7 @@ export async function insertEvents(pool: Pool, input: InsertEvents): Promise<Ins
     JSON.stringify(input.keyFields),
     JSON.stringify(input.lookedAt ?? {}),
   ]);
+  const rows = all.flatMap(({ id, ...row }) => (id === null ? [] : [{ id, ...row }]));
   const positions = (knownBefore: boolean) =>
     rows
       .filter((row) => row.known_before === knownBefore)

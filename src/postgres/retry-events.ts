@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { INBOX_CHANNEL } from './inbox-news.js';
 
 /**
  * Takes parked events again: without an outcome and a claim, the next fetch hands them on like new ones, and the
@@ -31,6 +32,8 @@ with asked as (
 select id, false as refused, true as known, null as outcome from taken
 union all
 select id, true, known, outcome from refused
+union all
+select null, false, true, pg_notify('${INBOX_CHANNEL}', $1)::text where exists (select from taken)
 order by id`;
 
 export interface RetriedEvents {
@@ -49,12 +52,13 @@ export async function retryEvents(
   account: string,
   ids: readonly string[] | null,
 ): Promise<RetriedEvents> {
-  const { rows } = await pool.query<{
-    id: string;
+  const { rows: all } = await pool.query<{
+    id: string | null;
     refused: boolean;
     known: boolean;
     outcome: string | null;
   }>(RETRY_EVENTS, [account, ids]);
+  const rows = all.flatMap(({ id, ...row }) => (id === null ? [] : [{ id, ...row }]));
   return {
     taken: rows.filter((row) => !row.refused).map((row) => row.id),
     refused: rows.filter((row) => row.refused).map(({ id, known, outcome }) => ({ id, known, outcome })),

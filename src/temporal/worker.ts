@@ -12,6 +12,7 @@ import type { Pool } from 'pg';
 import { type ActivityLog, createActivities } from '../../activities/index.js';
 import { UserError } from '../domain/failures.js';
 import type { HandlerRunner } from '../handlers/run-handler.js';
+import type { InboxNews } from '../postgres/inbox-news.js';
 import type { StripeClient } from '../stripe/client.js';
 
 export interface WorkerOptions {
@@ -21,6 +22,8 @@ export interface WorkerOptions {
   readonly pool: Pool;
   readonly stripe: (account: string) => StripeClient;
   readonly log: ActivityLog;
+  /** Tells of what others put into an inbox. */
+  readonly inbox?: InboxNews | undefined;
   /** Runs the user's handlers, where there are any. */
   readonly handlers?: HandlerRunner | undefined;
   /** Aborts when the worker begins to shut down. */
@@ -36,7 +39,7 @@ const SHUTDOWN_GRACE = '10 seconds';
 
 /** A worker for all workflows and activities, not running yet. */
 export function createWorker(options: WorkerOptions): Promise<Worker> {
-  const { connection, namespace, taskQueue, pool, stripe, log, handlers, stopping } = options;
+  const { connection, namespace, taskQueue, pool, stripe, log, inbox, handlers, stopping } = options;
   // Each account's long poll listens to it.
   setMaxListeners(0, stopping);
   return Worker.create({
@@ -44,7 +47,7 @@ export function createWorker(options: WorkerOptions): Promise<Worker> {
     namespace,
     taskQueue,
     workflowBundle: { codePath: workflowBundlePath() },
-    activities: createActivities({ pool, stripe, log, handlers, stopping }),
+    activities: createActivities({ pool, stripe, log, inbox, handlers, stopping }),
     maxConcurrentActivityTaskExecutions: ACTIVITY_SLOTS,
     maxConcurrentLocalActivityExecutions: LOCAL_ACTIVITY_SLOTS,
     shutdownGraceTime: SHUTDOWN_GRACE,

@@ -73,6 +73,20 @@ describe('the plan of a refresh', () => {
     expect((await plan()).sinceOf).toEqual({ balance_transaction: now - DAY - 40 - 60 });
   });
 
+  it('leaves out what was listed lately and never held anything, unless an event brought some since', async () => {
+    const { plan, room } = await accountWith([
+      { object: 'shipping_rate', at: 24 },
+      { object: 'file_link', at: 24 },
+      { object: 'topup', at: 3 * 24 },
+    ]);
+    await room.hold('file_link', { id: 'link_1' }, 1, 2);
+    const { types } = await plan();
+    expect(types).not.toContain('shipping_rate');
+    expect(types).toContain('file_link');
+    expect(types).toContain('topup');
+    expect(types).toContain('tax.registration');
+  });
+
   it('takes a lag that nobody has measured for a long one', async () => {
     const { plan, now } = await accountWith([{ object: 'balance_transaction', at: 24 }], null);
     expect((await plan()).sinceOf).toEqual({ balance_transaction: now - DAY - 300 - 60 });

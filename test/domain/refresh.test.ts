@@ -8,6 +8,7 @@ const known: Refreshable = {
   partly: null,
   completeTo: 1_000_000,
   wholeSecondsAgo: DAY,
+  isUnused: false,
   oldestOpen: null,
 };
 
@@ -48,6 +49,17 @@ describe('a refresh', () => {
     expect(sinceOf({ partly: 'parents', wholeSecondsAgo: 6 * DAY + 1 }, 3_600)).toBe(999_920);
     expect(sinceOf({ partly: 'parents', wholeSecondsAgo: 0 }, 8 * DAY)).toBeUndefined();
     expect(sinceOf({ partly: 'parents', wholeSecondsAgo: null })).toBeUndefined();
+  });
+
+  it('leaves out what the account does not use, for three days at most, whenever the next one comes', () => {
+    const types = (over: Partial<Refreshable>, every = DAY) =>
+      planOf([{ ...known, isUnused: true, ...over }], { ...rhythm, everySeconds: every }).types;
+    expect(types({ wholeSecondsAgo: DAY })).toEqual([]);
+    expect(types({ wholeSecondsAgo: 2 * DAY })).toEqual([]);
+    expect(types({ wholeSecondsAgo: 2 * DAY + 1 })).toEqual(['thing']);
+    expect(types({ wholeSecondsAgo: 0 }, 4 * DAY)).toEqual(['thing']);
+    expect(types({ wholeSecondsAgo: null })).toEqual(['thing']);
+    expect(types({ wholeSecondsAgo: DAY, isUnused: false })).toEqual(['thing']);
   });
 
   it('does not list what only grows as a whole again, however long ago that was', () => {

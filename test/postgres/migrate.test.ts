@@ -27,10 +27,11 @@ test('an empty database gets all schemas within a few seconds, and a second run 
     '0004_listings',
     '0005_audits',
     '0006_change_numbers',
+    '0007_transactions',
   ]);
   expect(report.tablesCreated).toHaveLength(objectTables().length);
   await assertMigrated(database.pool);
-  expect(await currentSchemaVersion(database.pool)).toBe(6);
+  expect(await currentSchemaVersion(database.pool)).toBe(7);
   expect(await run()).toEqual(nothingDone);
 });
 

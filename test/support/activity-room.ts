@@ -5,6 +5,7 @@ import { onTestFinished } from 'vitest';
 import { type Activities, createActivities } from '../../activities/index.js';
 import type { Handlers } from '../../src/handlers/define-handlers.js';
 import { createHandlerRunner } from '../../src/handlers/run-handler.js';
+import type { InboxNews } from '../../src/postgres/inbox-news.js';
 import { insertEvents } from '../../src/postgres/insert-events.js';
 import { createSimulator, type Simulator, type SimulatorOptions } from '../../src/sandbox/simulator/index.js';
 import { tableOf } from '../../src/stripe/catalog.js';
@@ -19,6 +20,8 @@ export interface RoomOptions extends SimulatorOptions {
   readonly between?: (path: string, get: Get) => Promise<StripeResponse>;
   /** What the activities use in place of the database's own pool. */
   readonly pool?: pg.Pool;
+  /** Tells of what others put into the inbox. */
+  readonly inbox?: InboxNews;
   /** Run in the transaction of every apply. */
   readonly handlers?: Handlers;
   /** In place of the simulator's own key. */
@@ -55,7 +58,7 @@ export interface TableRow {
 
 /** An account with a Stripe of its own, and activities that run without a Temporal server. */
 export async function createActivityRoom(database: TestDatabase, options: RoomOptions = {}) {
-  const { between, pool = database.pool, key, handlers, ...rest } = options;
+  const { between, pool = database.pool, inbox, key, handlers, ...rest } = options;
   const simulator = await createSimulator({ visibility: { kind: 'none' }, ...rest });
   const account = `room-${randomBytes(4).toString('hex')}`;
   const client = createStripeClient({
@@ -78,6 +81,7 @@ export async function createActivityRoom(database: TestDatabase, options: RoomOp
     pool,
     stripe: () => stripe,
     log: { info: write, warn: write, error: write },
+    inbox,
     handlers: handlers && createHandlerRunner(handlers, { pool }),
     stopping: stopping.signal,
   });

@@ -8,6 +8,7 @@ import type { Environment } from '../../src/config.js';
 import type { Handlers } from '../../src/handlers/define-handlers.js';
 import { createHandlerRunner } from '../../src/handlers/run-handler.js';
 import { countOutcomes } from '../../src/postgres/account-counts.js';
+import { listenForInboxNews } from '../../src/postgres/inbox-news.js';
 import { readOutcomes } from '../../src/postgres/read-outcomes.js';
 import { type Comparison, compareTruth } from '../../src/sandbox/compare-truth.js';
 import { createSimulator, type Simulator, type SimulatorOptions } from '../../src/sandbox/simulator/index.js';
@@ -96,13 +97,16 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
       const write = (fields: Record<string, unknown>, message: string) => {
         logged.push(JSON.stringify({ ...fields, message }));
       };
+      const log = { info: write, warn: write, error: write };
+      const inbox = listenForInboxNews({ connectionString: database.url, pool: database.pool, log });
       const worker = await createWorker({
         connection: nativeConnection,
         namespace: 'default',
         taskQueue,
         pool: database.pool,
         stripe: stripe.of,
-        log: { info: write, warn: write, error: write },
+        log,
+        inbox,
         handlers: handlers && createHandlerRunner(handlers, { pool: database.pool }),
         stopping: stopping.signal,
       });
@@ -114,6 +118,7 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
         stopping.abort();
         worker.shutdown();
         await running;
+        await inbox.close();
         stripe.close();
         await nativeConnection.close();
       };
