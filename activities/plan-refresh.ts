@@ -36,7 +36,7 @@ export function planRefresh(deps: ActivityDeps) {
             ? null
             : await readOldestOpen(deps.pool, { account, table: tableOf(object), ...open }, signal);
         const isUnused =
-          partly !== 'newest' && rows === 0 && (await isEmptyTable(deps.pool, account, tableOf(object)));
+          partly === null && rows === 0 && (await isEmptyTable(deps.pool, account, tableOf(object)));
         refreshables.push({ object, partly, completeTo, wholeSecondsAgo, isUnused, oldestOpen });
       }
       return planOf(refreshables, { everySeconds, lagSeconds: row?.lagSeconds ?? UNKNOWN_LAG_SECONDS });
