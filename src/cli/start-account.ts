@@ -25,6 +25,8 @@ export interface StartOptions extends ScheduleOptions {
   readonly deepRescanInterval?: number;
   readonly parkAfter?: number;
   readonly fresh?: boolean;
+  /** A connected account (`acct_…`) that is read with the key of its platform. */
+  readonly stripeAccount?: string;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function startAccount(
   options: StartOptions,
 ): Promise<void> {
   if (await isRunning(client, account)) throw runsAlready(account);
-  await runPreflight(client, taskQueue, account);
+  await runPreflight(client, taskQueue, account, options.stripeAccount);
   const searchAttributes = await hasSearchAttributes(client);
   const input: AccountInput = {
     account,
@@ -106,7 +108,12 @@ function runsAlready(account: string): UserError {
 const PREFLIGHT_TIMEOUT = '25 seconds';
 
 /** The key is the worker's, so a worker checks it. Nothing is started where it is missing or refused. */
-async function runPreflight(client: Client, taskQueue: string, account: string): Promise<void> {
+async function runPreflight(
+  client: Client,
+  taskQueue: string,
+  account: string,
+  stripeAccount: string | undefined,
+): Promise<void> {
   if (!(await hasWorker(client, taskQueue))) {
     throw new UserError(
       `No worker polls the task queue ${taskQueue}, so nothing would run. Start one with: stripe-sync worker`,
@@ -116,7 +123,7 @@ async function runPreflight(client: Client, taskQueue: string, account: string):
     await client.workflow.execute('preflight', {
       workflowId: `${account}/preflight`,
       taskQueue,
-      args: [account],
+      args: stripeAccount === undefined ? [account] : [account, stripeAccount],
       workflowExecutionTimeout: PREFLIGHT_TIMEOUT,
       workflowIdConflictPolicy: 'USE_EXISTING',
       staticSummary: `Can ${account} be started?`,

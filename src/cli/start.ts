@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_SETTINGS } from '../../workflows/settings.js';
 import { loadConfig, validateAlias } from '../config.js';
 import { typesToList } from '../stripe/listings.js';
@@ -28,6 +28,11 @@ export function configureStart(command: Command): void {
       new Option('--max-lag <duration>', 'how far the lag may widen by itself')
         .argParser(parseDuration('0s', '1d'))
         .default(lag.maxSeconds, `${lag.maxSeconds}s`),
+    )
+    .option(
+      '--stripe-account <id>',
+      'a connected account (acct_…), read with the key of its platform; the alias keeps it',
+      parseStripeAccount,
     )
     .option('--no-backfill', 'take only what changes from now on')
     .option('--types <names>', 'backfill only these: object or table names, separated by commas', parseTypes)
@@ -94,4 +99,9 @@ export function configureStart(command: Command): void {
         if (left.signal.aborted) process.stdout.write('The backfill goes on without being watched.\n');
       });
     });
+}
+
+function parseStripeAccount(id: string): string {
+  if (/^acct_\w+$/.test(id)) return id;
+  throw new InvalidArgumentError('A connected account has an id like acct_1A2b3C.');
 }

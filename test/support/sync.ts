@@ -8,6 +8,7 @@ import type { Environment } from '../../src/config.js';
 import type { Handlers } from '../../src/handlers/define-handlers.js';
 import { createHandlerRunner } from '../../src/handlers/run-handler.js';
 import { countOutcomes } from '../../src/postgres/account-counts.js';
+import { readConnectedAccount } from '../../src/postgres/connected-account.js';
 import { listenForInboxNews } from '../../src/postgres/inbox-news.js';
 import { readOutcomes } from '../../src/postgres/read-outcomes.js';
 import { type Comparison, compareTruth } from '../../src/sandbox/compare-truth.js';
@@ -92,7 +93,9 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
     },
     async work(handlers) {
       const nativeConnection = await NativeConnection.connect({ address });
-      const stripe = createStripeClients(environment, simulator.url);
+      const stripe = createStripeClients(environment, simulator.url, (alias) =>
+        readConnectedAccount(database.pool, alias),
+      );
       const stopping = new AbortController();
       const write = (fields: Record<string, unknown>, message: string) => {
         logged.push(JSON.stringify({ ...fields, message }));
