@@ -21,8 +21,14 @@ export interface Occurrence {
   readonly apiVersion: string;
 }
 
+export interface Announced {
+  readonly event: SimulatedEvent;
+  /** The event's JSON with its object in another version: a webhook endpoint may have one of its own. */
+  readonly jsonIn: (apiVersion: string) => string;
+}
+
 export interface Announcer {
-  announce(occurrence: Occurrence): SimulatedEvent;
+  announce(occurrence: Occurrence): Announced;
   setVisibility(profile: VisibilityProfile): void;
 }
 
@@ -58,24 +64,28 @@ export function createAnnouncer(
       const { type, object, objectId, before, changedAt, now, apiVersion } = occurrence;
       const id = eventId(ids, accountMark);
       const created = Math.floor(changedAt);
-      const data = renderInVersion(apiVersion, occurrence.data);
-      const previous =
-        before !== undefined && hasPreviousAttributes(type)
-          ? { previous_attributes: previousAttributes(renderInVersion(apiVersion, before), data) }
-          : {};
       const delay = drawDelay(profile, delays);
-      const json = JSON.stringify({
-        id,
-        object: 'event',
-        api_version: apiVersion,
-        created,
-        data: { object: data, ...previous },
-        livemode: false,
-        pending_webhooks: 0,
-        request: request(),
-        type,
-      });
-      return makeEvent({
+      const requested = request();
+      const render = (version: string): string => {
+        const data = renderInVersion(version, occurrence.data);
+        const previous =
+          before !== undefined && hasPreviousAttributes(type)
+            ? { previous_attributes: previousAttributes(renderInVersion(version, before), data) }
+            : {};
+        return JSON.stringify({
+          id,
+          object: 'event',
+          api_version: version,
+          created,
+          data: { object: data, ...previous },
+          livemode: false,
+          pending_webhooks: 0,
+          request: requested,
+          type,
+        });
+      };
+      const json = render(apiVersion);
+      const event = makeEvent({
         id,
         type,
         object,
@@ -86,6 +96,7 @@ export function createAnnouncer(
         sequence: sequence++,
         json,
       });
+      return { event, jsonIn: (version) => (version === apiVersion ? json : render(version)) };
     },
   };
 }

@@ -2,7 +2,7 @@
  * Everything that changes the account goes through here: an object's new state, what it takes along, and the events that
  * tell of it, made together and published together.
  */
-import { createAnnouncer } from './announce.js';
+import { type Announced, createAnnouncer } from './announce.js';
 import { cascadeOf } from './cascades.js';
 import { catalogObject } from './catalog.js';
 import type { Clock } from './clock.js';
@@ -74,7 +74,7 @@ export interface ChangeContext {
   readonly firstSequence: number;
   readonly randomOf: (label: string) => Random;
   /** Called once for each finished change: the one place from which the world outside learns of it. */
-  readonly publish: (change: Change) => void;
+  readonly publish: (change: Change, announced: readonly Announced[]) => void;
 }
 
 const TWO_YEARS = 2 * 365 * 86_400;
@@ -95,7 +95,7 @@ export function createChanges(context: ChangeContext): Changes {
   let now = 0;
   let silent = false;
   let entries: Entry[] = [];
-  let announced: SimulatedEvent[] = [];
+  let announced: Announced[] = [];
 
   /** Runs one change with all that it takes along at one moment, and publishes it as a whole. */
   const atOnce = <T>(work: () => T): T => {
@@ -106,11 +106,12 @@ export function createChanges(context: ChangeContext): Changes {
     } finally {
       depth -= 1;
       if (depth === 0 && (entries.length > 0 || announced.length > 0)) {
-        const change = { entries, events: announced };
+        const change = { entries, events: announced.map(({ event }) => event) };
+        const told = announced;
         entries = [];
         announced = [];
         made += 1;
-        context.publish(change);
+        context.publish(change, told);
       }
     }
   };
@@ -136,7 +137,7 @@ export function createChanges(context: ChangeContext): Changes {
           : options.event;
     for (const type of chosen) {
       checkEventType(type, entry.object);
-      const event = announcer.announce({
+      const one = announcer.announce({
         type,
         object: entry.object,
         ...(entry.id === undefined ? {} : { objectId: entry.id }),
@@ -149,8 +150,8 @@ export function createChanges(context: ChangeContext): Changes {
           : { visibleAfterSeconds: options.visibleAfterSeconds }),
         apiVersion: options.apiVersion ?? context.apiVersion,
       });
-      events.add(event);
-      announced.push(event);
+      events.add(one.event);
+      announced.push(one);
     }
   };
 
@@ -340,7 +341,7 @@ export function createChanges(context: ChangeContext): Changes {
         throw new Error(`There is no ${object} ${id ?? ''}.`);
       const about = entry === undefined ? { object, data: preview(object, options) } : entry;
       announce([type], about, { ...options, event: type });
-      return announced.at(-1) as SimulatedEvent;
+      return (announced.at(-1) as Announced).event;
     });
 
   const createMany = (object: string, count: number, options: SeedOptions = {}): string[] =>

@@ -6,6 +6,7 @@ import type { Clock } from './clock.js';
 import { ApiError, noSuch } from './errors.js';
 import { tieOf } from './ids.js';
 import { type Page, readPage } from './page.js';
+import { withPendingWebhooks } from './pending-webhooks.js';
 import { limitParameter, type Query, type QueryValue, rangeParameter, unknownParameter } from './query.js';
 import { createTimeline, type Dated } from './timeline.js';
 
@@ -49,7 +50,12 @@ const PARAMETERS = new Set([
   'expand',
 ]);
 
-export function createEventLog(clock: Clock, retentionSeconds: number): EventLog {
+/** `pendingOf` tells how many webhook endpoints have not yet acknowledged an event. */
+export function createEventLog(
+  clock: Clock,
+  retentionSeconds: number,
+  pendingOf: (id: string) => number = () => 0,
+): EventLog {
   const timeline = createTimeline<SimulatedEvent>();
   const byId = new Map<string, SimulatedEvent>();
 
@@ -67,6 +73,11 @@ export function createEventLog(clock: Clock, retentionSeconds: number): EventLog
       `The event '${event.id}' has aged out and cannot be used as a cursor: events are listed for ${days} days.`,
       { param },
     );
+  };
+
+  const asShown = (event: SimulatedEvent): SimulatedEvent => {
+    const pending = pendingOf(event.id);
+    return pending === 0 ? event : { ...event, json: withPendingWebhooks(event.json, pending) };
   };
 
   return {
@@ -89,22 +100,22 @@ export function createEventLog(clock: Clock, retentionSeconds: number): EventLog
       const range = query.created === undefined ? {} : rangeParameter(query.created, 'created');
       const wanted = typeFilter(query);
       const now = clock.now();
-      // No endpoint is configured, so every delivery there was to make has been made.
-      const delivered = query.delivery_success !== 'false';
-      return readPage<SimulatedEvent>({
+      const delivered = deliveryFilter(query, pendingOf);
+      const page = readPage<SimulatedEvent>({
         timeline,
         limit,
         ...(startingAfter === undefined ? {} : { startingAfter }),
         ...(endingBefore === undefined ? {} : { endingBefore }),
         createdFrom: Math.max(oldestKept(), range.from ?? -Infinity),
         ...(range.to === undefined ? {} : { createdTo: range.to }),
-        accept: (event) => delivered && event.visibleAt <= now && wanted(event.type),
+        accept: (event) => event.visibleAt <= now && wanted(event.type) && delivered(event.id),
       });
+      return { ...page, items: page.items.map(asShown) };
     },
     retrieve(id) {
       const event = byId.get(id);
       if (event !== undefined && event.visibleAt <= clock.now() && event.created >= oldestKept())
-        return event;
+        return asShown(event);
       throw noSuch('event', id, 'id', 404);
     },
   };
@@ -114,6 +125,13 @@ export function bothCursors(): ApiError {
   return new ApiError(400, 'Pass either starting_after or ending_before, not both.', {
     param: 'ending_before',
   });
+}
+
+/** An event is delivered when every endpoint has it, and so is one that was meant for none. */
+function deliveryFilter(query: Query, pendingOf: (id: string) => number): (id: string) => boolean {
+  if (query.delivery_success === undefined) return () => true;
+  const wanted = query.delivery_success !== 'false';
+  return (id) => (pendingOf(id) === 0) === wanted;
 }
 
 function typeFilter(query: Query): (type: string) => boolean {

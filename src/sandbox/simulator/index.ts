@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { catalog, latestApiVersion } from './catalog.js';
 import { createChanges } from './changes.js';
 import { createClock } from './clock.js';
+import { createDeliveryRecord } from './delivery-record.js';
 import { embeddingParents } from './embedded-lists.js';
 import { createEventLog } from './event-log.js';
 import { createFaults } from './faults.js';
@@ -26,8 +27,11 @@ import { createStore } from './store.js';
 import { createTraffic } from './traffic/traffic.js';
 import { readTruth, trueEvent, trueObject } from './truth.js';
 import { defaultVisibility } from './visibility.js';
+import { createWebhooks, type Webhooks } from './webhooks.js';
 
 export type { ChangeOptions, CreateOptions, SeedOptions } from './changes.js';
+export type { DeliveryAttempt, DeliveryStats, EventDelivery } from './delivery-record.js';
+export type { DeliverySettings, RetrySchedule } from './delivery-settings.js';
 export type { FaultKind, FaultRule, FaultSettings, Latency } from './faults.js';
 export type { JsonObject, JsonValue } from './json.js';
 export type { ServedPages } from './page-record.js';
@@ -37,6 +41,8 @@ export type { Simulator, SimulatorOptions } from './simulator.js';
 export type { Stats } from './stats.js';
 export type { TrueEvent, TrueObject, Truth } from './truth.js';
 export type { VisibilityProfile } from './visibility.js';
+export type { WebhookEndpointChanges, WebhookEndpointOptions } from './webhook-endpoint.js';
+export type { EndpointSecret, WebhookControls } from './webhooks.js';
 
 const DAY = 86_400;
 
@@ -79,7 +85,8 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
   });
   const retention = options.retentionSeconds ?? 30 * DAY;
   const store = createStore(parentsOf);
-  const events = createEventLog(clock, retention);
+  const delivered = createDeliveryRecord();
+  const events = createEventLog(clock, retention, delivered.pendingOf);
   store.putMany(replayed.entries);
   // What has aged out long ago is of no use to anybody, and a sandbox may be resumed for months.
   const kept = replayed.events.filter((event) => event.created >= clock.now() - 2 * retention);
@@ -92,6 +99,8 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
   let revoked = known?.revoked ?? false;
   if (revoked) keys.revoke(apiKey);
 
+  // Made after the changes that it follows.
+  let webhooks: Webhooks | undefined;
   const record = (): AccountRecord => ({
     seed,
     account,
@@ -100,6 +109,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     advancedSeconds: clock.advanced(),
     restrictedKeys: keys.restricted(),
     revoked,
+    webhookEndpoints: webhooks?.endpoints() ?? known?.webhookEndpoints ?? [],
   });
 
   // Listen first: a second simulator on the same port must not touch the journal of the first.
@@ -122,7 +132,20 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     visibility: options.visibility ?? defaultVisibility,
     firstSequence: kept.reduce((next, event) => Math.max(next, event.sequence + 1), 0),
     randomOf,
-    publish: (change: Change) => journal?.append(change),
+    publish(change: Change, announced) {
+      journal?.append(change);
+      webhooks?.publish(announced);
+    },
+  });
+  webhooks = createWebhooks({
+    clock,
+    record: delivered,
+    changes,
+    account,
+    accountMark,
+    known: known?.webhookEndpoints ?? [],
+    randomOf,
+    changed: () => journal?.record(record()),
   });
   for (const entry of catalog.values()) {
     if (entry.singleton && store.get(entry.object, entry.object) === undefined) {
@@ -206,9 +229,13 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     now: clock.now,
     advanceClock(seconds) {
       clock.advance(seconds);
+      webhooks.wake();
       journal?.record(record());
     },
-    setSkew: clock.setSkew,
+    setSkew(seconds) {
+      clock.setSkew(seconds);
+      webhooks.wake();
+    },
     create: changes.create,
     update: changes.update,
     remove: changes.remove,
@@ -238,6 +265,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
       journal?.record(record());
       return secret;
     },
+    ...webhooks.controls,
     get(object, id) {
       const entry = store.get(object, id);
       return entry === undefined ? undefined : trueObject(store, entry);
@@ -257,10 +285,12 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
       faults: faults.served(),
       rateLimited: limits.refused(),
       pages: pages.served(),
+      webhooks: delivered.stats(),
     }),
     close() {
       closing ??= (async () => {
         traffic.stop();
+        await webhooks.close();
         await server.close();
         journal?.close();
       })();

@@ -9,6 +9,7 @@ import type { SimulatedEvent } from './event-log.js';
 import { makeEvent } from './event-log.js';
 import type { JsonObject } from './json.js';
 import { type Entry, makeEntry } from './store.js';
+import type { WebhookEndpoint } from './webhook-endpoint.js';
 
 /** What happened together: the new states of objects, and the events that tell of them. */
 export interface Change {
@@ -26,6 +27,8 @@ export interface AccountRecord {
   readonly advancedSeconds: number;
   readonly restrictedKeys: readonly { secret: string; permissions: string[] }[];
   readonly revoked: boolean;
+  /** With their secrets, which stand nowhere else. */
+  readonly webhookEndpoints?: readonly WebhookEndpoint[];
 }
 
 export interface Replayed {

@@ -11,6 +11,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from './json.js';
 import type { RateLimitSettings } from './rate-limits.js';
 import type { Simulator } from './simulator.js';
 import type { VisibilityProfile } from './visibility.js';
+import type { WebhookEndpointChanges, WebhookEndpointOptions } from './webhook-endpoint.js';
 
 /** The body of `POST /_simulator/control`: any of these, in this order. */
 export interface Control {
@@ -48,6 +49,12 @@ export interface Control {
     readonly id?: string;
     readonly options?: ChangeOptions;
   };
+  /** Answered with `webhookEndpoint: { id, secret }`, as is `rollSecret`. */
+  readonly addWebhookEndpoint?: WebhookEndpointOptions;
+  readonly updateWebhookEndpoint?: WebhookEndpointChanges & { readonly id: string };
+  readonly rollSecret?: { readonly id: string; readonly overlapSeconds: number };
+  /** The id. */
+  readonly removeWebhookEndpoint?: string;
   /** So many changes of the kind that traffic makes, at once. */
   readonly makeChanges?: number;
 }
@@ -69,9 +76,12 @@ export async function openSideDoor(
   if (asked === 'GET /_simulator/clock') return sendJson(response, 200, { now: simulator.now() });
   if (asked === 'GET /_simulator/truth') return sendLines(response, truthLines(simulator));
   if (asked === 'GET /_simulator/events') return sendLines(response, simulator.events());
+  if (asked === 'GET /_simulator/delivery-stats') return sendJson(response, 200, simulator.deliveryStats());
+  if (asked === 'GET /_simulator/deliveries') return sendLines(response, simulator.deliveries());
+  if (asked === 'GET /_simulator/event-deliveries') return sendLines(response, simulator.eventDeliveries());
   if (asked !== 'POST /_simulator/control') {
     return sendJson(response, 404, {
-      error: `There is no ${asked}. There is GET truth, events, stats and clock, and POST control, under /_simulator/.`,
+      error: `There is no ${asked}. There is GET truth, events, deliveries, event-deliveries, delivery-stats, stats and clock, and POST control, under /_simulator/.`,
     });
   }
   let result: JsonObject;
@@ -100,6 +110,10 @@ const ORDERS = [
   'update',
   'remove',
   'emit',
+  'addWebhookEndpoint',
+  'updateWebhookEndpoint',
+  'rollSecret',
+  'removeWebhookEndpoint',
   'makeChanges',
 ];
 
@@ -138,8 +152,26 @@ function control(simulator: Simulator, order: Control & JsonObject): JsonObject 
     const { type, object, id, options } = order.emit;
     result.emitted = simulator.emit(type, object, id, options).id;
   }
+  Object.assign(result, controlWebhooks(simulator, order));
   if (order.makeChanges !== undefined) simulator.makeChanges(order.makeChanges);
   return { ...result, now: simulator.now() };
+}
+
+function controlWebhooks(simulator: Simulator, order: Control): JsonObject {
+  const result: JsonObject = {};
+  if (order.addWebhookEndpoint !== undefined) {
+    result.webhookEndpoint = { ...simulator.addWebhookEndpoint(order.addWebhookEndpoint) };
+  }
+  if (order.updateWebhookEndpoint !== undefined) {
+    const { id, ...changes } = order.updateWebhookEndpoint;
+    simulator.updateWebhookEndpoint(id, changes);
+  }
+  if (order.rollSecret !== undefined) {
+    const { id, overlapSeconds } = order.rollSecret;
+    result.webhookEndpoint = { ...simulator.rollSecret(id, overlapSeconds) };
+  }
+  if (order.removeWebhookEndpoint !== undefined) simulator.removeWebhookEndpoint(order.removeWebhookEndpoint);
+  return result;
 }
 
 function* truthLines(simulator: Simulator): Generator<object> {

@@ -7,6 +7,7 @@ import type { Stats } from './stats.js';
 import type { TrafficOptions } from './traffic/traffic.js';
 import type { TrueEvent, TrueObject, Truth } from './truth.js';
 import type { VisibilityProfile } from './visibility.js';
+import type { WebhookControls } from './webhooks.js';
 
 export interface SimulatorOptions {
   /** 0, the default, takes a free port. */
@@ -37,7 +38,7 @@ export interface SimulatorOptions {
   readonly directory?: string;
 }
 
-export interface Simulator {
+export interface Simulator extends WebhookControls {
   readonly url: string;
   readonly port: number;
   readonly apiKey: string;

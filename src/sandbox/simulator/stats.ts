@@ -1,3 +1,4 @@
+import type { DeliveryStats } from './delivery-record.js';
 import type { SimulatedEvent } from './event-log.js';
 import type { ServedPages } from './page-record.js';
 
@@ -17,6 +18,7 @@ export interface Stats {
   readonly rateLimited: Readonly<Record<string, number>>;
   /** Pages of lists that were served while `recordPages` was on, by path; events aside. */
   readonly pages: Readonly<Record<string, ServedPages>>;
+  readonly webhooks: DeliveryStats;
 }
 
 const BOUNDS = [1, 2, 3, 5, 10, 20, 40, 80, 160];
