@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ListTypeInput } from '../../activities/list-type.js';
+import { StripeFailure } from '../../src/domain/failures.js';
 import { openBackfill } from '../../src/postgres/backfills.js';
 import { readListings } from '../../src/postgres/listings.js';
 import { type ActivityRoom, createActivityRoom, eventOf, hangingRequest } from '../support/activity-room.js';
@@ -57,6 +58,31 @@ describe('the listing of a type', () => {
     for (const row of rows.slice(0, 3))
       expect(row.data).toEqual(room.simulator.get('customer', row.id)?.data);
     expect(lists(room)).toBe(count > 100 ? 2 : 1);
+  });
+
+  it('waits where Stripe refuses the key, as no failure of its own, and goes on once it takes the key', async () => {
+    let isRefused = true;
+    const room = await createActivityRoom(database, {
+      between: async (path, get) => {
+        if (isRefused) throw new StripeFailure('authentication', { message: 'the key was revoked' });
+        return get(path);
+      },
+    });
+    const ids = room.simulator.createMany('customer', 101);
+    const input = await asked(room);
+    const refused = room.begin('listType', input);
+    const ended = refused.result.then(
+      () => 'it ended',
+      () => 'it failed',
+    );
+    await vi.waitFor(() => expect(room.logged.join()).toContain('the key was revoked'));
+    expect(
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 1_000, 'it waits'))]),
+    ).toBe('it waits');
+    refused.cancel();
+    await ended;
+    isRefused = false;
+    expect(await room.run('listType', input)).toMatchObject({ done: true, rows: ids.length });
   });
 
   it('loses nothing where a page ends a range while another walker divides it', async () => {
