@@ -103,7 +103,8 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
     while (!isEnding()) {
       const found = await dividing(take);
       if (found !== null) return found;
-      if (busy.size === 0) return null;
+      // Whoever failed or ended meanwhile has told those who waited then.
+      if (busy.size === 0 || isEnding()) return null;
       await new Promise<void>((resolve) => waiting.add(resolve));
     }
     return null;
