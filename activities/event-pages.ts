@@ -3,13 +3,9 @@ import { StripeFailure } from '../src/domain/failures.js';
 import type { FirstListed } from '../src/domain/lateness.js';
 import type { ListRequest } from '../src/domain/list-request.js';
 import { PAGE } from '../src/domain/trail.js';
-import { isRefusedData, postgresErrorSummary } from '../src/postgres/errors.js';
-import { type EventSource, type InsertedEvents, insertEvents } from '../src/postgres/insert-events.js';
-import { insertUnholdable, type UnholdableEvent } from '../src/postgres/insert-unholdable.js';
+import { type EventToInsert, insertEventPage, isEvent } from '../src/postgres/insert-event-page.js';
+import type { EventSource } from '../src/postgres/insert-events.js';
 import type { StripeResponse } from '../src/stripe/client.js';
-import { itemTexts } from '../src/stripe/json-text.js';
-import { storableJson } from '../src/stripe/storable-json.js';
-import { compositeKeys, storedObjects } from '../src/stripe/stored-objects.js';
 import type { ActivityDeps } from './deps.js';
 
 /** One page of /v1/events, as it was listed and put into the inbox. */
@@ -83,8 +79,15 @@ export async function listEvents(
 ): Promise<EventPage> {
   const { answer, ...page } = await askForEvents(deps, input);
   const { account, source, lookedAt } = input;
-  const insert = { account, source, lookedAt, seenAt: page.seenAt };
-  const { inserted, knownBefore, ignored } = await insertPage(deps, insert, answer);
+  const { inserted, knownBefore, ignored } = await insertEventPage(deps, {
+    account,
+    source,
+    lookedAt,
+    seenAt: page.seenAt,
+    text: answer.response.text,
+    entries: readList(answer.response).entries,
+    requestId: answer.response.requestId,
+  });
   if (ignored > 0) {
     deps.log.info(
       { account, requestId: answer.response.requestId, events: ignored },
@@ -101,7 +104,7 @@ export async function listEvents(
 
 interface Answer {
   readonly response: StripeResponse;
-  readonly events: readonly ListedEvent[];
+  readonly events: readonly EventToInsert[];
 }
 
 function latest(newest: number | null, readAt: number | null): number | null {
@@ -120,16 +123,6 @@ export function queryOf(request: ListRequest): string {
   ].join('&');
 }
 
-interface ListedEvent extends Position {
-  readonly api_version?: string | null;
-}
-
-function isEvent(entry: unknown): entry is ListedEvent {
-  if (typeof entry !== 'object' || entry === null) return false;
-  const { id, created } = entry as Partial<Record<'id' | 'created', unknown>>;
-  return typeof id === 'string' && Number.isInteger(created) && Number(created) >= 0;
-}
-
 /** The entries of a list response. Throws `StripeFailure` of kind `malformed` where it is no list. */
 export function readList(response: StripeResponse): { entries: readonly unknown[]; hasMore: boolean } {
   const body = response.body as { data?: unknown; has_more?: unknown } | null;
@@ -140,77 +133,4 @@ export function readList(response: StripeResponse): { entries: readonly unknown[
     message: `Stripe's answer is not a list (request ${response.requestId ?? 'without id'}); it is asked again.`,
     requestId: response.requestId ?? undefined,
   });
-}
-
-/**
- * Inserts the page as its own text. Should PostgreSQL refuse the page for what one of its events holds, the
- * events go in one by one, each as its own text, so that none holds up the others; what it refuses even so gets a
- * ledger row without its payload.
- */
-async function insertPage(
-  deps: ActivityDeps,
-  input: {
-    readonly account: string;
-    readonly source: EventSource;
-    readonly seenAt: number;
-    readonly lookedAt: (created: number) => number | null;
-  },
-  { response, events }: Answer,
-): Promise<InsertedEvents> {
-  const looks = events.flatMap(({ id, created }) => {
-    const at = input.lookedAt(created);
-    return at === null ? [] : [[id, at] as const];
-  });
-  const { account, source, seenAt } = input;
-  const tables = { objects: storedObjects(), keyFields: compositeKeys() };
-  const lookedAt = Object.fromEntries(looks);
-  const insert = (page: string) =>
-    insertEvents(deps.pool, { account, page: storableJson(page), source, seenAt, ...tables, lookedAt });
-  try {
-    return await insert(response.text);
-  } catch (error) {
-    if (!isRefusedData(error) || events.length === 0) throw error;
-  }
-  const inserted: Position[] = [];
-  const knownBefore: Position[] = [];
-  let ignored = 0;
-  const texts = itemTexts(response.text, 'data');
-  for (const [index, entry] of readList(response).entries.entries()) {
-    if (!isEvent(entry)) continue;
-    try {
-      const one = await insert(`{"data":[${texts[index]}]}`);
-      inserted.push(...one.inserted);
-      knownBefore.push(...one.knownBefore);
-      ignored += one.ignored;
-    } catch (error) {
-      const reason = postgresErrorSummary(error);
-      if (!isRefusedData(error) || reason === null) throw error;
-      const { id, created } = entry;
-      const row = { account, source, seenAt, lookedAt: input.lookedAt(created), ...tables, reason };
-      const one = await insertWithoutPayload(deps, row, { ...entry });
-      if (one.inserted) inserted.push({ id, created });
-      if (one.knownBefore) knownBefore.push({ id, created });
-      deps.log.warn(
-        { account, event: id, requestId: response.requestId, reason, inLedger: one.inLedger },
-        'PostgreSQL cannot hold this event; its payload is left out',
-      );
-    }
-  }
-  return { inserted, knownBefore, ignored };
-}
-
-/** Where even its names are refused (an id too long for an index), first the object's are left out, then the event. */
-async function insertWithoutPayload(
-  deps: ActivityDeps,
-  row: Omit<UnholdableEvent, 'event'>,
-  event: UnholdableEvent['event'],
-): Promise<{ readonly inserted: boolean; readonly knownBefore: boolean; readonly inLedger: boolean }> {
-  for (const reduced of [event, { ...event, data: null }]) {
-    try {
-      return { ...(await insertUnholdable(deps.pool, { ...row, event: reduced })), inLedger: true };
-    } catch (error) {
-      if (!isRefusedData(error)) throw error;
-    }
-  }
-  return { inserted: false, knownBefore: false, inLedger: false };
 }

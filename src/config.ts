@@ -104,9 +104,7 @@ export function requestRatesOf(env: Environment): RequestRates {
  * and 0 to 9 as `_`), or else STRIPE_API_KEY. Throws a `UserError`, which never holds the value.
  */
 export function apiKeyOf(env: Environment, alias: string): string {
-  const own = `STRIPE_API_KEY_${validateAlias(alias)
-    .toUpperCase()
-    .replace(/[^A-Z0-9]/g, '_')}`;
+  const own = `STRIPE_API_KEY_${variablePart(alias)}`;
   const name = settingOf(env, own) === undefined ? 'STRIPE_API_KEY' : own;
   const key = settingOf(env, name);
   if (key === undefined) {
@@ -125,6 +123,47 @@ export function apiKeyOf(env: Environment, alias: string): string {
     );
   }
   return key;
+}
+
+const WEBHOOK_SECRET = 'STRIPE_WEBHOOK_SECRET';
+
+/**
+ * Gives the secrets that may sign deliveries to an account: those of STRIPE_WEBHOOK_SECRET_<ALIAS> (the alias as for a
+ * key), or else of STRIPE_WEBHOOK_SECRET. One variable may hold several, separated by commas or blanks, while a
+ * secret rolls. All variables are checked at once: throws a `UserError`, which never holds a value, where one of them
+ * is no list of secrets, or none is set.
+ */
+export function webhookSecretsOf(env: Environment): (alias: string) => readonly string[] {
+  const secrets = new Map<string, readonly string[]>();
+  const problems: string[] = [];
+  for (const name of Object.keys(env).sort()) {
+    if (name !== WEBHOOK_SECRET && !name.startsWith(`${WEBHOOK_SECRET}_`)) continue;
+    const several = (env[name] ?? '').split(/[\s,]+/).filter((secret) => secret !== '');
+    if (several.length === 0) continue;
+    secrets.set(name, several);
+    if (!several.every((secret) => /^whsec_\w+$/.test(secret))) {
+      problems.push(
+        `${name} holds something that is no signing secret: each one starts with whsec_ and has letters, digits and ` +
+          '_ only (no quotes around it); several are separated by commas',
+      );
+    }
+  }
+  if (secrets.size === 0) {
+    problems.push(
+      `There is no secret to check webhooks with: set ${WEBHOOK_SECRET}_<ALIAS> or ${WEBHOOK_SECRET} to the signing ` +
+        'secret (whsec_…) of the endpoint in the Stripe Dashboard',
+    );
+  }
+  if (problems.length > 0) throw new UserError(`${problems.join('.\n')}.`);
+  return (alias) =>
+    secrets.get(`${WEBHOOK_SECRET}_${variablePart(alias)}`) ?? secrets.get(WEBHOOK_SECRET) ?? [];
+}
+
+/** An account's part of the names of its own variables. Throws a `UserError` where it cannot be an alias. */
+function variablePart(alias: string): string {
+  return validateAlias(alias)
+    .toUpperCase()
+    .replace(/[^A-Z0-9]/g, '_');
 }
 
 /** The alias as it is. Throws a `UserError` for one that could not be part of a workflow id or a URL. */

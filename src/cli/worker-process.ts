@@ -1,11 +1,14 @@
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import type { SandboxConfig } from '../config.js';
+import { type SandboxConfig, webhookSecretsOf } from '../config.js';
 import type { Handlers } from '../handlers/define-handlers.js';
 import { createHandlerRunner } from '../handlers/run-handler.js';
+import { readConnectedAccount } from '../postgres/connected-account.js';
 import { listenForInboxNews } from '../postgres/inbox-news.js';
 import { connectWorker, type TemporalTarget } from '../temporal/connection.js';
 import { createWorker, installRuntime } from '../temporal/worker.js';
+import type { Dedupe } from '../webhooks/read-delivery.js';
+import { startReceiver } from '../webhooks/receiver.js';
 import { openMigrated } from './database.js';
 import { keepRunningOnFloatingRejections } from './floating-rejections.js';
 import { createStripeClients } from './stripe-clients.js';
@@ -13,10 +16,18 @@ import { withTemporal } from './temporal-client.js';
 import { createUndoStack } from './undo-stack.js';
 
 export interface RunningWorker {
+  /** Where webhooks are received; undefined where none are. */
+  readonly webhooksPort: number | undefined;
   /** Rejects when the worker fails; resolves once it has shut down. */
   readonly ended: Promise<void>;
   /** Takes no new work, gives what runs time to end, and closes all connections. */
   stop(): Promise<void>;
+}
+
+export interface WebhookOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly dedupe?: Dedupe | undefined;
 }
 
 /**
@@ -29,7 +40,9 @@ export async function startWorker(
   target: TemporalTarget,
   log: Logger,
   handlers?: Handlers,
+  webhooks?: WebhookOptions,
 ): Promise<RunningWorker> {
+  const secretsOf = webhooks === undefined ? undefined : webhookSecretsOf(env);
   const undo = createUndoStack();
   const stopping = new AbortController();
   try {
@@ -46,12 +59,19 @@ export async function startWorker(
     const inbox = listenForInboxNews({ connectionString: config.databaseUrl, pool, log });
     undo.add(() => inbox.close());
     await assertServed(env, target.namespace);
-    const stripe = createStripeClients(env, config.stripeApiBase);
+    const stripe = createStripeClients(env, config.stripeApiBase, (account) =>
+      readConnectedAccount(pool, account),
+    );
     undo.add(stripe.close);
     installRuntime(log);
     const connection = await connectWorker(target);
     undo.add(() => connection.close());
     if (handlers !== undefined) undo.add(keepRunningOnFloatingRejections(log));
+    const receiver =
+      webhooks === undefined || secretsOf === undefined
+        ? undefined
+        : await startReceiver({ connectionString: config.databaseUrl, ...webhooks, secretsOf, log });
+    if (receiver !== undefined) undo.add(receiver.close);
     const worker = await createWorker({
       connection,
       namespace: target.namespace,
@@ -67,9 +87,12 @@ export async function startWorker(
     // Whoever waits for it gets the failure; until somebody does, it must not end the process.
     ended.catch(() => undefined);
     return {
+      webhooksPort: receiver?.port,
       ended,
       async stop() {
         stopping.abort();
+        // Beside the worker, so that both have the whole time. What goes wrong, the undo stack meets again.
+        receiver?.close().catch(() => undefined);
         if (worker.getState() === 'RUNNING') worker.shutdown();
         await ended;
       },

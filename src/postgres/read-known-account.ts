@@ -1,0 +1,23 @@
+import type { Pool } from 'pg';
+
+export interface KnownAccountRow {
+  /** The Stripe account (`acct_…`) that the key was of when that was first asked; null where it could not tell. */
+  readonly keyAccount: string | null;
+  /** The connected account that is read with the key of its platform; null: the account of the key. */
+  readonly stripeAccount: string | null;
+  /** The API version that objects are read in. */
+  readonly apiVersion: string | null;
+}
+
+const READ_KNOWN_ACCOUNT = `
+select key_account as "keyAccount", stripe_account as "stripeAccount", api_version as "apiVersion"
+from stripe_sync.accounts where account = $1`;
+
+/** What is noted of an alias; null where it was never started. */
+export async function readKnownAccount(
+  pool: Pick<Pool, 'query'>,
+  account: string,
+): Promise<KnownAccountRow | null> {
+  const { rows } = await pool.query<KnownAccountRow>(READ_KNOWN_ACCOUNT, [account]);
+  return rows[0] ?? null;
+}
