@@ -97,4 +97,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     description: 'takes parked changes again, all of them or the named ones',
     load: async () => (await import('./retry.js')).configureRetry,
   },
+  {
+    name: 'doctor',
+    usage: '[options] <alias>',
+    description: 'checks Stripe, the permissions of the key, PostgreSQL and Temporal; changes nothing',
+    load: async () => (await import('./doctor.js')).configureDoctor,
+  },
 ];

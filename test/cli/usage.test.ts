@@ -20,6 +20,7 @@ const COMMANDS = [
   'stop',
   'resync',
   'audit',
+  'doctor',
 ];
 
 describe('wrong usage', () => {
