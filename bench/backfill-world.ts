@@ -63,8 +63,11 @@ export interface World {
   readonly client: Client;
   readonly taskQueue: string;
   readonly signal: AbortSignal;
-  /** Starts a worker as users do, and waits until it runs; `nodeOptions` are for the Node.js that runs it. */
-  startWorker(nodeOptions?: readonly string[]): Promise<WorkerProcess>;
+  /**
+   * Starts a worker as users do, and waits until it runs; `nodeOptions` are for the Node.js that runs it, `variables`
+   * come on top of its environment.
+   */
+  startWorker(nodeOptions?: readonly string[], variables?: NodeJS.ProcessEnv): Promise<WorkerProcess>;
 }
 
 export interface WorldOptions extends SimulatorWanted {
@@ -145,7 +148,8 @@ async function build(options: WorldOptions, undo: UndoStack, signal: AbortSignal
     client,
     taskQueue: config.taskQueue,
     signal,
-    startWorker: (nodeOptions = []) => startWorkerProcess(env, directory, undo, nodeOptions),
+    startWorker: (nodeOptions = [], variables = {}) =>
+      startWorkerProcess({ ...env, ...variables }, directory, undo, nodeOptions),
   };
 }
 

@@ -55,6 +55,8 @@ export async function startAccount(
       taskQueue,
       args: [input],
       staticSummary: `Stripe account ${account} to PostgreSQL`,
+      // Activities and children inherit it: where tasks pile up, each account gets its share of the workers.
+      priority: { fairnessKey: account },
       ...findableBy(searchAttributes, account),
     });
   } catch (error) {

@@ -125,8 +125,9 @@ describe('a backfill', () => {
       const { status } = await child.describe();
       return status.name === 'RUNNING' ? 'the child runs' : null;
     });
-    expect(
-      (await room.client.workflow.getHandle(`${room.account}/backfill/1`).describe()).status.name,
-    ).not.toBe('RUNNING');
+    const whole = room.client.workflow.getHandle(`${room.account}/backfill/1`);
+    await eventually(async () =>
+      (await whole.describe()).status.name === 'RUNNING' ? 'the backfill runs' : null,
+    );
   }, 120_000);
 });
