@@ -31,7 +31,11 @@ export function stepParameter(step: ListingStep | undefined): string | null {
 interface Taking {
   readonly object: string;
   readonly step: string;
-  readonly rows: string;
+  /**
+   * Of a range that begins at `from`. A page that was asked for before its range gave its older half away may reach
+   * into that one, whose walker counts what lies there.
+   */
+  readonly rows: (from: string) => string;
   readonly when: string;
 }
 
@@ -45,16 +49,16 @@ export function takingStep({ object, step: parameter, rows, when }: Taking): str
   set newest = (${step}->>'newest')::bigint, reached = (${step}->>'reached')::bigint,
     starting_after = ${step}->>'startingAfter',
     trail = array(select jsonb_array_elements_text(${step}->'trail')),
-    pages = pages + 1, rows = rows + ${rows}
+    pages = pages + 1, rows = rows + ${rows('created_from')}
   where ${mine} and ${step}->'ends' = 'false' and ${when}
   returning range
 ), ended as (
   delete from stripe_sync.listing_ranges
   where ${mine} and ${step}->'ends' = 'true' and ${when}
-  returning account, number, object, pages, rows
+  returning account, number, object, pages, rows, created_from
 ), counted as (
   update stripe_sync.listings l
-  set rows = l.rows + e.rows + ${rows}, requests = l.requests + e.pages + 1,
+  set rows = l.rows + e.rows + ${rows('e.created_from')}, requests = l.requests + e.pages + 1,
     covered = l.covered + coalesce((${step}->>'newest')::bigint - (${step}->>'reached')::bigint, 0)
   from ended e
   where l.account = e.account and l.number = e.number and l.object = e.object
@@ -63,7 +67,7 @@ export function takingStep({ object, step: parameter, rows, when }: Taking): str
 }
 
 const TAKE_STEP = `
-with ${takingStep({ object: '$2', step: '$3', rows: '$4::bigint', when: 'true' })}
+with ${takingStep({ object: '$2', step: '$3', rows: () => '$4::bigint', when: 'true' })}
 select (select count(*) from moved) + (select count(*) from ended) as taken`;
 
 /** Takes a step whose page was written in parts. @returns false where somebody else took it before */

@@ -38,6 +38,9 @@ export interface PageUpsert extends Version {
 }
 
 const LISTED_COUNT = '(select count(*) from listed)';
+const listedFrom = (from: string) => `(
+  select count(*) from listed
+  where not coalesce(jsonb_typeof(e->'created') = 'number' and e->'created' < to_jsonb(${from}), false))`;
 const TAKEN = '(select count(*) from moved) + (select count(*) from ended)';
 
 /** SQL for the key of the object `e`: null where a part of it is missing, or where `e` is no object. */
@@ -89,7 +92,7 @@ with listed as materialized (${listedOf(keyFields)}
   where r.as_of_until < excluded.as_of and (not r.deleted or excluded.deleted or $8::boolean)
     and (r.id, r.xmin::text) in (select id, version from before)
   returning r.id, r.deleted, r.as_of
-), ${takingStep({ object: '$7', step: '$6', rows: LISTED_COUNT, when: `${LISTED_COUNT} = (select count(*) from written)` })}, change as (
+), ${takingStep({ object: '$7', step: '$6', rows: listedFrom, when: `${LISTED_COUNT} = (select count(*) from written)` })}, change as (
   insert into stripe_sync.${feed} (account, object, id, kind, as_of, changed)
   select $1, $7, w.id, ${changeKind('b.deleted', 'w.deleted')}, w.as_of, ${changedOf('b.id is null', 'b.data', 'l.e')}
   from written w join listed l on l.key = w.id left join before b on b.id = w.id
@@ -128,7 +131,7 @@ with listed as materialized (${listedOf(keyFields)}
   where $6::jsonb is not null
   order by id
   on conflict (account, number, object, id) do update set after = greatest(l.after, excluded.after)
-), ${takingStep({ object: '$7', step: '$6', rows: LISTED_COUNT, when: 'true' })}
+), ${takingStep({ object: '$7', step: '$6', rows: listedFrom, when: 'true' })}
 select id, after, ${TAKEN} as taken
 from ambiguous right join (values (1)) as always on true`;
 

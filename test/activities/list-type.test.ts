@@ -116,6 +116,33 @@ describe('the listing of a type', () => {
     await Promise.all(others);
   });
 
+  it('counts an object once that two halves show', async () => {
+    let asked = 0;
+    const room = await createActivityRoom(database, {
+      // The page that spans years was asked for before the division, and comes after it.
+      between: async (path, get) => {
+        asked += 1;
+        if (asked === 2) {
+          await vi.waitFor(async () => {
+            const ranges = await database.pool.query(
+              'select from stripe_sync.listing_ranges where account = $1',
+              [room.account],
+            );
+            expect(ranges.rowCount).toBe(2);
+          }, 10_000);
+        }
+        return get(path);
+      },
+    });
+    const now = room.now();
+    room.simulator.createMany('customer', 250, { from: now - 5_000 * DAY, to: now - 4_300 * DAY });
+    room.simulator.createMany('customer', 60, { from: now - 700 * DAY, to: now - 3 * DAY });
+    room.simulator.createMany('customer', 100, { from: now - 7_200, to: now - 60 });
+    expect(await list(room, { walkers: 2 })).toMatchObject({ done: true });
+    expect(await room.rows('customer')).toHaveLength(410);
+    expect((await listing(room))?.rows).toBe(410);
+  });
+
   it('walks a large type in several places at once, and asks for few pages twice', async () => {
     let underWay = 0;
     let most = 0;
