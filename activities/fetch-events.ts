@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { ApplicationFailure } from '@temporalio/common';
 import type { FetchReport } from '../src/domain/account-state.js';
+import type { Entities } from '../src/domain/backlog.js';
 import type { Cursor } from '../src/domain/cursor.js';
 import { StripeFailure, UserError } from '../src/domain/failures.js';
 import type { LagLimits } from '../src/domain/lag.js';
@@ -14,7 +15,9 @@ import { freeClaims } from '../src/postgres/free-claims.js';
 import { recordReads } from '../src/postgres/record-reads.js';
 import { holdsFence, takeFence } from '../src/postgres/take-fence.js';
 import { heartbeating, type RunningActivity } from './activity-context.js';
+import type { Hydrate } from './apply-changes.js';
 import type { ActivityDeps } from './deps.js';
+import { drainInbox } from './drain-inbox.js';
 import { createPollRhythm } from './poll-rhythm.js';
 import { readList } from './read-list.js';
 
@@ -43,6 +46,10 @@ export interface FetchInput {
   readonly caughtUp: boolean;
   /** The trouble that the workflow knows of already. */
   readonly trouble: string | null;
+  /** What is applied without an entity, and how; without these, which 0.4.0 does not know, nothing is. */
+  readonly entities?: Entities;
+  readonly hydrate?: Hydrate;
+  readonly apiVersion?: string | null;
 }
 
 export interface FetchResult {
@@ -70,6 +77,8 @@ interface Progress {
   readonly lateness: readonly number[];
   readonly lagEvidence: number;
   readonly apiVersion: string | null;
+  readonly applied: number;
+  readonly stale: number;
 }
 
 /**
@@ -89,8 +98,11 @@ export function fetchEvents(deps: ActivityDeps) {
       // What a lost attempt claimed, it can no longer hand on.
       const freeOlderThanSeconds = activity.attempt > 1 ? 0 : input.freeOlderThanSeconds;
       if (freeOlderThanSeconds !== null) await freeClaims(deps.pool, account, freeOlderThanSeconds);
-      const claim = () =>
-        claimEvents(deps.pool, { account, fence, claimedBy: activity.id, limit: input.room });
+      const claim = async () => {
+        const drained = await drainInbox(deps, { ...input, signal: activity.signal });
+        note({ applied: progress.applied + drained.applied, stale: progress.stale + drained.stale });
+        return claimEvents(deps.pool, { account, fence, claimedBy: activity.id, limit: input.room });
+      };
       let progress = begin(input, activity);
       const note = (change: Partial<Progress>) => {
         progress = { ...progress, ...change };
@@ -204,7 +216,8 @@ function facts({ kind, status, requestId }: StripeFailure): Record<string, unkno
 }
 
 function begin(input: FetchInput, { attempt, remembered }: RunningActivity): Progress {
-  if (attempt > 1 && isProgress(remembered)) return { ...remembered, complete: false };
+  if (attempt > 1 && isProgress(remembered))
+    return { ...remembered, applied: remembered.applied ?? 0, stale: remembered.stale ?? 0, complete: false };
   return {
     reading: {
       cursor: input.cursor,
@@ -226,6 +239,8 @@ function begin(input: FetchInput, { attempt, remembered }: RunningActivity): Pro
     lateness: [],
     lagEvidence: 0,
     apiVersion: null,
+    applied: 0,
+    stale: 0,
   };
 }
 
@@ -331,6 +346,8 @@ function result(
         anchor: reading.anchor,
       },
       apiVersion: progress.apiVersion,
+      applied: progress.applied,
+      stale: progress.stale,
       trouble: trouble ?? (progress.passes === 0 ? input.trouble : null),
     },
   };

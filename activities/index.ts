@@ -10,6 +10,7 @@ import { healAudit } from './audit-heal.js';
 import { auditType } from './audit-type.js';
 import { verifyAudit } from './audit-verify.js';
 import { backfillType } from './backfill-type.js';
+import { catchUp } from './catch-up.js';
 import { checkAccount } from './check-account.js';
 import type { ActivityDeps } from './deps.js';
 import { endBackfill, failListing } from './end-backfill.js';
@@ -33,11 +34,13 @@ const BULK_WRITES = 4;
 
 export function createActivities(given: ActivityDeps) {
   const clock = createStripeClock();
+  const writing = pLimit(BULK_WRITES);
   const deps = { ...given, stripe: (account: string) => timed(given.stripe(account), account, clock) };
   return {
     checkAccount: reportFailures(checkAccount(deps)),
     openAccount: reportFailures(openAccount(deps)),
     fetchEvents: reportFailures(fetchEvents(deps)),
+    catchUp: reportFailures(catchUp(deps, writing)),
     rescanEvents: reportFailures(rescanEvents(deps)),
     applyChanges: reportFailures(applyChanges(deps)),
     settleEntity: reportFailures(settleEntity(deps, clock)),
@@ -49,7 +52,7 @@ export function createActivities(given: ActivityDeps) {
     healAudit: reportFailures(healAudit(deps, clock)),
     finishAudit: reportFailures(finishAudit(deps)),
     planBackfill: reportFailures(planBackfill(deps)),
-    listType: reportFailures(listType(deps, clock, pLimit(BULK_WRITES))),
+    listType: reportFailures(listType(deps, clock, writing)),
     failListing: reportFailures(failListing(deps)),
     endBackfill: reportFailures(endBackfill(deps)),
     planRefresh: reportFailures(planRefresh(deps)),

@@ -12,6 +12,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { CatchUpResult } from '../activities/catch-up.js';
 import type { FetchResult } from '../activities/fetch-events.js';
 import {
   type AccountState,
@@ -23,6 +24,7 @@ import {
   isRescanned,
   openedState,
 } from '../src/domain/account-state.js';
+import { afterCatchUp, type Backlog, backlogOf, shareOf } from '../src/domain/backlog.js';
 import { type Resync, resyncFrom } from '../src/domain/resync.js';
 import { groupByEntity } from '../src/domain/routing.js';
 import { createAccountStore } from './account-store.js';
@@ -40,10 +42,10 @@ import {
   stopSignal,
   wakeSignal,
 } from './messages.js';
-import { fetchEvents, openAccount } from './proxies.js';
+import { catchUp, fetchEvents, openAccount } from './proxies.js';
 import { createRescans } from './rescans.js';
 import { createResyncs } from './resyncs.js';
-import type { AccountSettings } from './settings.js';
+import { type AccountSettings, DEFAULT_SETTINGS } from './settings.js';
 
 export interface AccountInput {
   readonly account: string;
@@ -69,6 +71,7 @@ const LEAVE_AFTER = '30 seconds';
 
 export async function account(input: AccountInput): Promise<void> {
   const { settings } = input;
+  const { entities = DEFAULT_SETTINGS.entities } = settings;
   const store = createAccountStore(input.state ?? openedState(NOWHERE, settings.lag));
   const resyncs = createResyncs(input.account, settings, store, input.resyncs ?? []);
   const rescans = createRescans(input.account, settings, store);
@@ -127,6 +130,14 @@ export async function account(input: AccountInput): Promise<void> {
     await resyncs.startNext();
     if (stopping || paused) continue;
 
+    const { backlog = null, trouble } = store.get();
+    // What keeps the walk from going on, a fetch waits out.
+    if (backlog !== null && trouble === null) {
+      const walked = await catchUpOnce(backlog);
+      freeOlderThanSeconds = walked === null ? 0 : null;
+      if (walked !== null) takeWalk(walked);
+      continue;
+    }
     const fetched = await fetchOnce();
     if (fetched === null) {
       freeOlderThanSeconds = 0;
@@ -178,7 +189,7 @@ export async function account(input: AccountInput): Promise<void> {
   /** One fetch. Null where a signal interrupted it or it failed: its claims are then freed by the next one. */
   async function fetchOnce(): Promise<FetchResult | null> {
     const { cursor, anchor, trail = [], lookedAt = null, news = 0, ...rest } = store.get();
-    const { frontier, lag, caughtUp, trouble } = rest;
+    const { frontier, lag, caughtUp, trouble, apiVersion } = rest;
     const { everySeconds, slowestSeconds = everySeconds, waitSeconds, pageCap, batch } = settings.poll;
     const request = {
       account: input.account,
@@ -198,6 +209,9 @@ export async function account(input: AccountInput): Promise<void> {
       freeOlderThanSeconds,
       caughtUp,
       trouble,
+      hydrate: settings.hydrate,
+      apiVersion,
+      entities,
     };
     const summary = `events after ${cursor?.id ?? `second ${anchor}`}`;
     const scope = new CancellationScope();
@@ -214,18 +228,60 @@ export async function account(input: AccountInput): Promise<void> {
     }
   }
 
+  /** One slice of a walk over a backlog. Null as for a fetch. */
+  async function catchUpOnce(backlog: Backlog): Promise<CatchUpResult | null> {
+    const { cursor, anchor, lookedAt = null, lag, apiVersion } = store.get();
+    const { sliceSeconds, walkers } = settings.catchUp ?? DEFAULT_SETTINGS.catchUp;
+    const request = {
+      account: input.account,
+      backlog,
+      cursor,
+      anchor,
+      lookedAt,
+      lagSeconds: lag.seconds,
+      hydrate: settings.hydrate,
+      apiVersion,
+      seconds: sliceSeconds,
+      walkers,
+      room: Math.min(settings.poll.batch, deliveries.room()),
+      freeOlderThanSeconds,
+    };
+    const summary = `catch up, ${Math.floor(shareOf(backlog) * 100)} % of ${backlog.to - backlog.from} s`;
+    const scope = new CancellationScope();
+    poll = scope;
+    try {
+      return await scope.run(() => catchUp.executeWithOptions({ summary }, [request]));
+    } catch (error) {
+      if (!isCancellation(error) || CancellationScope.current().consideredCancelled) await note(error);
+      return null;
+    } finally {
+      poll = null;
+    }
+  }
+
   /** Takes in what a fetch reports: the cursor, the lag, and the changes to hand on. */
   function take({ report, references }: FetchResult): void {
     const { gap: known } = store.get();
     store.update((state) => afterFetch(state, report, settings.lag));
     const { gap, rescannedAt, freedAt, stripeNow } = store.get();
     if (gap !== known) resyncs.ask({ types: settings.backfill.types, reason: 'a gap in the events' });
-    deliveries.hand(groupByEntity(references).map((delivery) => ({ ...delivery, readAfter: null })));
+    hand(references);
     if (isDue(rescannedAt, stripeNow, settings.rescan.everySeconds)) beginRescan();
     if (isDue(freedAt, stripeNow, settings.free.everySeconds)) {
       freeOlderThanSeconds = settings.free.olderThanSeconds;
       store.update((state) => ({ ...state, freedAt: state.stripeNow }));
     }
+    const backlog = entities === 'always' ? null : backlogOf(store.get());
+    if (backlog !== null && patched('catch-up')) store.update((state) => ({ ...state, backlog }));
+  }
+
+  function takeWalk({ report, references }: CatchUpResult): void {
+    store.update((state) => afterCatchUp(state, report));
+    hand(references);
+  }
+
+  function hand(references: FetchResult['references']): void {
+    deliveries.hand(groupByEntity(references).map((delivery) => ({ ...delivery, readAfter: null })));
   }
 
   /** Once everything behind a cursor that stands still was listed again, only the deep rescans go on. */
@@ -272,9 +328,16 @@ export async function account(input: AccountInput): Promise<void> {
   }
 
   function status(): AccountStatus {
-    const { lag, trail: _trail, lookedAt: _lookedAt, news: _news, ...rest } = store.get();
+    const { lag, trail: _trail, lookedAt: _lookedAt, news: _news, backlog = null, ...rest } = store.get();
     return {
       ...rest,
+      entities,
+      catchUp: backlog && {
+        from: backlog.from,
+        to: backlog.to,
+        events: backlog.listed,
+        share: shareOf(backlog),
+      },
       account: input.account,
       state: stopping ? 'stopping' : paused ? 'paused' : 'running',
       lagSeconds: lag.seconds,

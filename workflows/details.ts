@@ -34,6 +34,7 @@ export function accountDetails(status: AccountStatus): string {
     `Cursor: ${cursor === null ? `none yet, from ${time(status.anchor)}` : `\`${cursor.id}\` of ${time(cursor.created)}`}`,
     `Events: ${counters.received} received, ${counters.applied} applied, ${counters.stale} stale, ` +
       `${counters.fetched} settled by a read, ${counters.parked} parked, ${status.inFlight} entities under way`,
+    ...catchUpLine(status),
     `Late: ${status.lateness.count} (worst ${status.lateness.maxSeconds} s), leaks: ${status.leaks}`,
     `Stripe's clock at the last pass: ${time(status.stripeNow)}`,
   ];
@@ -47,6 +48,12 @@ export function accountDetails(status: AccountStatus): string {
   if (gap !== null) lines.push(`**Gap**: ${gapText(gap)}`);
   if (status.trouble !== null) lines.push(`**Trouble**: ${status.trouble}`);
   return lines.join('\n\n');
+}
+
+function catchUpLine({ catchUp }: AccountStatus): string[] {
+  if (!catchUp) return [];
+  const share = `${Math.floor(catchUp.share * 100)} %`;
+  return [`**Catching up** with the events since ${time(catchUp.from)}: ${share}, ${catchUp.events} events`];
 }
 
 /** How far the listing of one type is. */

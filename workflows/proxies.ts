@@ -13,6 +13,14 @@ export const { fetchEvents } = proxyActivities<Activities>({
   retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
 });
 
+/** A walk over a backlog, one slice of it at a time. Interrupted and fenced like the long poll. */
+export const { catchUp } = proxyActivities<Activities>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '10 seconds',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
+});
+
 /**
  * Walks whose length nobody knows. They heartbeat, so only a lost worker ends them. A cancelled one is not
  * waited for: what it still inserts is guarded, and harmless.

@@ -1,5 +1,6 @@
 /** What an account was started with. Travels in every run's input: fields are added, never renamed. */
 import type { Hydrate } from '../activities/apply-changes.js';
+import type { Entities } from '../src/domain/backlog.js';
 import type { LagLimits } from '../src/domain/lag.js';
 
 export interface AccountSettings {
@@ -48,6 +49,18 @@ export interface AccountSettings {
     /** So long an object is tried to be read before its newer changes get their turn; not set by 0.2.0. */
     readonly readSeconds?: number;
   };
+  /**
+   * What goes through entity children: all changes (`always`), only what needs one (`never`), or all while they keep up
+   * (`auto`); not set by 0.4.0.
+   */
+  readonly entities?: Entities;
+  /** How a backlog is walked; not set by 0.4.0. */
+  readonly catchUp?: {
+    /** How long one activity walks before it reports, in seconds. */
+    readonly sliceSeconds: number;
+    /** Pages that are under way at a time. */
+    readonly walkers: number;
+  };
   /** Entity children that may be under way at a time. */
   readonly maxInFlight: number;
   /** After so many seconds an entity that still waits for Stripe or PostgreSQL no longer takes up room. */
@@ -66,6 +79,8 @@ export const DEFAULT_SETTINGS = {
   rescan: { everySeconds: 600, windowSeconds: 3600, deepEverySeconds: 86_400 },
   free: { everySeconds: 300, olderThanSeconds: 120 },
   backfill: { enabled: true, types: null, concurrency: 8, sliceSeconds: 20, walkers: 8, attempts: 60 },
+  entities: 'auto',
+  catchUp: { sliceSeconds: 20, walkers: 8 },
   parking: { attempts: 5, firstSeconds: 1, mostSeconds: 60, readSeconds: 180 },
   maxInFlight: 200,
   slowAfterSeconds: 60,
@@ -76,4 +91,5 @@ export const DEFAULT_SETTINGS = {
   rescan: Required<AccountSettings['rescan']>;
   backfill: Required<AccountSettings['backfill']>;
   parking: Required<NonNullable<AccountSettings['parking']>>;
+  catchUp: NonNullable<AccountSettings['catchUp']>;
 };

@@ -2,6 +2,7 @@
  * What an account workflow knows, and how each step changes it. All of it survives continue-as-new in one
  * object, so it is bounded in size and holds no payload.
  */
+import type { Backlog } from './backlog.js';
 import { advanceCursor, type Cursor, type Position } from './cursor.js';
 import { initialLag, type LagLimits, type LagState, nextLag } from './lag.js';
 import { evidentLateness, type LatenessStats, NO_LATENESS, recordLateness } from './lateness.js';
@@ -74,6 +75,8 @@ export interface AccountState {
   readonly stripeNow: number | null;
   /** Whether the last walk reached the end of the list. */
   readonly caughtUp: boolean;
+  /** What is being caught up with; not set by 0.4.0. */
+  readonly backlog?: Backlog | null;
   readonly leaks: number;
   readonly counters: AccountCounters;
   readonly gap: Gap | null;
@@ -114,6 +117,9 @@ export interface FetchReport {
   readonly lagEvidence?: number;
   /** API version of the newest event that it saw. */
   readonly apiVersion: string | null;
+  /** Changes that were applied together, and those that were older than their rows; not told by 0.4.0. */
+  readonly applied?: number;
+  readonly stale?: number;
   /** Set where Stripe no longer knew the cursor: where the walk went on from. */
   readonly reanchored: {
     readonly cursor: Cursor | null;
@@ -218,6 +224,8 @@ export function afterFetch(state: AccountState, report: FetchReport, limits: Lag
     counters: {
       ...state.counters,
       received: state.counters.received + report.inserted,
+      applied: state.counters.applied + (report.applied ?? 0),
+      stale: state.counters.stale + (report.stale ?? 0),
       malformed: state.counters.malformed + report.malformed,
       failedPasses: state.counters.failedPasses + report.failedPasses,
       requests: state.counters.requests + report.requests,

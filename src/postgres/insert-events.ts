@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import type { Position } from '../domain/cursor.js';
 import { INBOX_CHANNEL } from './inbox-news.js';
 
@@ -20,7 +20,7 @@ export interface InsertEvents {
 }
 
 /** What Stripe's allowance of reads is measured by. */
-const TRANSACTION = 'charge.succeeded';
+export const TRANSACTION = 'charge.succeeded';
 
 /**
  * Puts a page of events into the inbox, unclaimed, and returns those that were not there yet. An event that
@@ -109,7 +109,7 @@ export interface InsertedEvents {
   readonly ignored: number;
 }
 
-export async function insertEvents(pool: Pool, input: InsertEvents): Promise<InsertedEvents> {
+export async function insertEvents(pool: Pool | PoolClient, input: InsertEvents): Promise<InsertedEvents> {
   const { rows: all } = await pool.query<{
     id: string | null;
     created: string | number;

@@ -1,65 +1,23 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { addOutcomes, NO_OUTCOMES } from '../../src/domain/account-state.js';
 import { compareTruth } from '../../src/sandbox/compare-truth.js';
-import type { Simulator } from '../../src/sandbox/simulator/index.js';
 import { tableOf } from '../../src/stripe/catalog.js';
 import { silentObjects } from '../../src/stripe/stored-objects.js';
 import { createActivityRoom } from '../support/activity-room.js';
 import type { TestDatabase } from '../support/database.js';
 import { type Effects, watchEffects } from '../support/effects.js';
 import { deliver, entityOf, type ListedEvent, listedEvents } from '../support/entity-loop.js';
+import { CHANGED, makeManyChanges, randomFrom, shuffled } from '../support/many-changes.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
 
 const EVENTS = 2_000;
 const STREAMS = 8;
-/** Objects all of whose changes raise an event. */
-const CHANGED = ['customer', 'product', 'price', 'coupon', 'subscription', 'invoice'];
 
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createMigratedDatabase();
 });
 afterAll(() => database.drop());
-
-/** Random numbers below 1 that the seed determines. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  return items
-    .map((item) => ({ item, at: random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ item }) => item);
-}
-
-/** Traffic, and then more and more changes of the objects that it left, a dozen to the second. */
-function makeEvents(simulator: Simulator, random: () => number): void {
-  simulator.makeChanges(400);
-  const living = () =>
-    CHANGED.flatMap((object) =>
-      [...(simulator.truth().get(object) ?? [])].flatMap(([id, { deleted }]) =>
-        deleted ? [] : [{ object, id }],
-      ),
-    );
-  let objects = living();
-  for (let made = 1; simulator.events().length < EVENTS; made += 1) {
-    if (made % 12 === 0) simulator.advanceClock(1);
-    const { object, id } = objects[Math.floor(random() * objects.length)] ?? { object: '', id: '' };
-    if (made % 97 === 0 && ['customer', 'coupon'].includes(object)) {
-      simulator.remove(object, id);
-      objects = living();
-    } else {
-      simulator.update(object, id, { metadata: { made: String(Math.floor(random() * 50)) } });
-    }
-  }
-  // Every change lies in a second that a read is wholly past, so that nobody has to wait.
-  simulator.advanceClock(10);
-}
 
 interface Batch {
   readonly entity: { readonly object: string; readonly objectId: string };
@@ -92,7 +50,7 @@ async function assertOneEffectEach(effects: Effects, account: string, ids: reado
 it('two thousand changes, delivered by eight streams at once, shuffled and doubled, have one effect each', async () => {
   const room = await createActivityRoom(database, { seed: 77 });
   const random = randomFrom(77);
-  makeEvents(room.simulator, random);
+  makeManyChanges(room.simulator, random, EVENTS);
   const events = await listedEvents(room.simulator);
   const objects = new Set(events.map((event) => JSON.stringify(entityOf(event))));
   expect(events.length).toBeGreaterThanOrEqual(EVENTS);

@@ -1,0 +1,233 @@
+/**
+ * How fast an account catches up with a backlog of events, beside what this machine can do at all. The account runs, its
+ * worker ends, events happen, and a worker starts again.
+ *
+ *   npm run build && node dist/bench/catch-up.js [--events 20000] [--mix customers|traffic] [--latency 0] [--limit 0]
+ *     [--entities auto] [--within 600] [--profile DIR] [--json]
+ *
+ * Latency in milliseconds a request, limit in requests a second and endpoint; 0 for none. `customers` are updates of
+ * 2,000 customers; `traffic` is what a shop's payments, invoices and subscriptions make.
+ */
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { Entities } from '../src/domain/backlog.js';
+import { DEFAULT_SETTINGS } from '../workflows/settings.js';
+import type { Baseline } from './backfill-baseline.js';
+import { type ProcessorTime, processorTime, spentSince } from './backfill-cpu.js';
+import { type Equality, equality } from './backfill-outcome.js';
+import { inWorld, until, type World } from './backfill-world.js';
+import { rawCatchUp } from './catch-up-baseline.js';
+
+interface Settings {
+  readonly events: number;
+  readonly mix: 'customers' | 'traffic';
+  readonly latency: number;
+  readonly limit: number;
+  readonly entities: Entities;
+}
+
+interface Report {
+  readonly settings: Settings;
+  readonly events: number;
+  /** From the first page that was asked for to the last event's outcome. */
+  readonly seconds: number;
+  readonly perSecond: number;
+  readonly shareOfCeiling: number | null;
+  readonly requests: number;
+  readonly refused: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Changes that went through an entity of their own. */
+  readonly byEntities: number;
+  readonly raw: Baseline;
+  readonly shareOfRaw: number;
+  readonly processor: ProcessorTime;
+  readonly workerPeakMiB: number | null;
+  readonly tables: Equality;
+}
+
+const ACCOUNT = 'bench';
+const CUSTOMERS = 2_000;
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      events: { type: 'string', default: '20000' },
+      mix: { type: 'string', default: 'customers' },
+      latency: { type: 'string', default: '0' },
+      limit: { type: 'string', default: '0' },
+      entities: { type: 'string', default: 'auto' },
+      within: { type: 'string', default: '600' },
+      profile: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const settings: Settings = {
+    events: Number(values.events),
+    mix: values.mix as Settings['mix'],
+    latency: Number(values.latency),
+    limit: Number(values.limit),
+    entities: values.entities as Entities,
+  };
+  const world = {
+    seed: 1,
+    objects: settings.mix === 'customers' ? { customer: CUSTOMERS } : {},
+    latencyMs: settings.latency,
+    perEndpoint: settings.limit === 0 ? null : settings.limit,
+    withinMs: Number(values.within) * 1000,
+    say,
+  };
+  const profiling =
+    values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(values.profile)}`];
+  const report = await inWorld(world, (built) => measure(built, settings, profiling));
+  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : textOf(report));
+  if (report.tables.differences.length > 0 || report.tables.unsettledEvents > 0) process.exitCode = 1;
+}
+
+async function measure(world: World, how: Settings, profiling: readonly string[]): Promise<Report> {
+  const { simulator, pool, client, taskQueue, signal } = world;
+  await simulator.control({ faults: {}, limits: {} });
+  // An event before all others, so that there is a cursor.
+  await simulator.control({ create: { object: 'customer' } });
+  await simulator.control({ advanceClock: 60 });
+  const first = await world.startWorker();
+  await client.workflow.start('account', {
+    workflowId: ACCOUNT,
+    taskQueue,
+    args: [
+      {
+        account: ACCOUNT,
+        settings: {
+          ...DEFAULT_SETTINGS,
+          entities: how.entities,
+          // So that the first cursor is there soon.
+          poll: { ...DEFAULT_SETTINGS.poll, slowestSeconds: 1, waitSeconds: 5 },
+          backfill: { ...DEFAULT_SETTINGS.backfill, types: how.mix === 'customers' ? ['customer'] : null },
+        },
+      },
+    ],
+  });
+  await until(signal, 200, async () => {
+    const { rows } = await pool.query(
+      `select from stripe_sync.accounts where account = $1 and cursor_id is not null and backfilled_at is not null`,
+      [ACCOUNT],
+    );
+    return rows.length > 0 ? true : null;
+  });
+  await first.kill();
+  say('The account is open; its worker has ended.');
+  const known = (await simulator.lines('events')).length;
+  await makeBacklog(world, how);
+  const events = (await simulator.lines('events')).length - known;
+  say(`${events} events wait.`);
+  await simulator.control({
+    recordPages: true,
+    faults: how.latency === 0 ? {} : { latency: { fixedMs: how.latency } },
+    limits: how.limit === 0 ? {} : { perEndpointPerSecond: how.limit },
+  });
+  const before = await simulator.stats();
+  const worker = await world.startWorker(profiling);
+  const names = new Map([
+    [worker.pid, 'worker'],
+    [simulator.pid, 'simulator'],
+  ]);
+  const processorBefore = processorTime(names);
+  await until(signal, 100, async () => {
+    const { rows } = await pool.query<{ count: number; open: number }>(
+      `select count(*)::int as count, count(*) filter (where outcome is null)::int as open
+       from stripe_sync.events where account = $1`,
+      [ACCOUNT],
+    );
+    return Number(rows[0]?.count) >= events && Number(rows[0]?.open) === 0 ? true : null;
+  });
+  const processor = spentSince(processorBefore, processorTime(names));
+  const stats = await simulator.stats();
+  const served = stats.pages['/v1/events'];
+  if (served === undefined) throw new Error('No page of events was served.');
+  const { rows } = await pool.query<{ last: number; entities: number }>(
+    `select extract(epoch from max(applied_at))::float8 as last,
+       count(*) filter (where claimed_by is not null)::int as entities
+     from stripe_sync.events where account = $1 and applied_at > to_timestamp($2)`,
+    [ACCOUNT, served.firstAt],
+  );
+  const outcomes = await outcomesOf(world);
+  const seconds = Number(rows[0]?.last) - served.firstAt;
+  say('The account has caught up.');
+  await sleep(1_000, undefined, { signal });
+  const tables = await equality(world, ACCOUNT, how.mix === 'customers' ? ['customer'] : []);
+  const workerPeakMiB = worker.peakMemory();
+  await worker.stop();
+  const raw = await rawCatchUp(pool, simulator);
+  const perSecond = events / seconds;
+  return {
+    settings: how,
+    events,
+    seconds,
+    perSecond,
+    shareOfCeiling: how.limit === 0 ? null : perSecond / (how.limit * 100),
+    requests: (stats.requests.list ?? 0) - (before.requests.list ?? 0),
+    refused: (stats.answers['429'] ?? 0) - (before.answers['429'] ?? 0),
+    outcomes,
+    byEntities: Number(rows[0]?.entities),
+    raw,
+    shareOfRaw: perSecond / raw.perSecond,
+    processor,
+    workerPeakMiB,
+    tables,
+  };
+}
+
+async function makeBacklog({ simulator }: World, { events, mix }: Settings): Promise<void> {
+  if (mix === 'traffic') {
+    for (let made = 0; made < events / 2; made += 3) {
+      await simulator.control({ advanceClock: 10, makeChanges: 3 });
+    }
+  } else {
+    const truth = await simulator.lines<{ object: string; id: string }>('truth');
+    const ids = truth.filter(({ object }) => object === 'customer').map(({ id }) => id);
+    for (let made = 0; made < events; made += 1) {
+      const update = {
+        object: 'customer',
+        id: ids[made % ids.length] ?? '',
+        fields: { name: `Name ${made}` },
+      };
+      await simulator.control(made % 10 === 0 ? { advanceClock: 5, update } : { update });
+    }
+  }
+  await simulator.control({ advanceClock: 600 });
+}
+
+async function outcomesOf({ pool }: World): Promise<Record<string, number>> {
+  const { rows } = await pool.query<{ outcome: string | null; count: number }>(
+    'select outcome, count(*)::int as count from stripe_sync.events where account = $1 group by 1 order by 1',
+    [ACCOUNT],
+  );
+  return Object.fromEntries(rows.map(({ outcome, count }) => [outcome ?? 'none', Number(count)]));
+}
+
+function textOf(report: Report): string {
+  const { settings, outcomes, raw, tables } = report;
+  const whole = (count: number) => Math.round(count).toLocaleString('en');
+  const share = (part: number) => `${(part * 100).toFixed(1)} %`;
+  const ceiling = report.shareOfCeiling === null ? '' : `, ${share(report.shareOfCeiling)} of the ceiling`;
+  const processor = Object.entries(report.processor)
+    .filter(([, seconds]) => seconds >= 0.05)
+    .map(([name, seconds]) => `${name} ${seconds.toFixed(1)} s`);
+  const memory = report.workerPeakMiB === null ? 'unknown' : `${report.workerPeakMiB.toFixed(0)} MiB`;
+  return `${[
+    `${whole(report.events)} events (${settings.mix}), ${settings.latency} ms a request, entities ${settings.entities}`,
+    `caught up  ${report.seconds.toFixed(2)} s, ${whole(report.perSecond)} events a second${ceiling}`,
+    `raw        ${whole(raw.perSecond)} events a second: ${share(report.shareOfRaw)} of it`,
+    `outcomes   ${Object.entries(outcomes)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', ')}; ${report.byEntities} through entities`,
+    `requests   ${report.requests}; ${report.refused} answered 429`,
+    `processor  ${processor.join(', ')}`,
+    `worker     ${memory} at most`,
+    `tables     ${tables.differences.length} differ (${whole(tables.equal)} rows equal), ` +
+      `${tables.unsettledEvents} events without outcome`,
+  ].join('\n')}\n`;
+}
+
+await main();
