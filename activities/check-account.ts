@@ -1,9 +1,9 @@
 import { Context } from '@temporalio/activity';
 import { UserError } from '../src/domain/failures.js';
-import { noteConnectedAccount } from '../src/postgres/connected-account.js';
+import { noteConnectedAccount, readConnectedAccount } from '../src/postgres/connected-account.js';
 import { assertMigrated } from '../src/postgres/schema.js';
 import type { ActivityDeps } from './deps.js';
-import { assertSameAccount } from './same-account.js';
+import { assertSameAccount, keyAccountOf } from './same-account.js';
 
 /**
  * Checks what an account needs before it is started: that the worker has its key, that Stripe takes it, that it is of
@@ -19,7 +19,24 @@ export function checkAccount(deps: ActivityDeps) {
     const signal = Context.current().cancellationSignal;
     await deps.stripe(account).get('/v1/events?limit=1', { signal });
     await assertSameAccount(deps, account, signal);
+    await assertOwnName(deps, account, signal);
   };
+}
+
+/**
+ * An alias that is an account's id, as those of connected accounts are, names that account. Where nothing is noted of it
+ * (a slip of the pen), the key of the platform would fill it with the platform's own data.
+ */
+async function assertOwnName(deps: ActivityDeps, account: string, signal: AbortSignal): Promise<void> {
+  if (!account.startsWith('acct_')) return;
+  const id = await keyAccountOf(deps, account, signal);
+  if (id === null || id === account) return;
+  const { stripeAccount } = await readConnectedAccount(deps.pool, account);
+  if (stripeAccount !== null) return;
+  throw new UserError(
+    `${account} is not connected here yet, and the worker's key is of ${id}. Start it with: ` +
+      `stripe-sync start ${account} --stripe-account ${account}, or choose another alias.`,
+  );
 }
 
 async function connect({ pool }: ActivityDeps, account: string, stripeAccount: string): Promise<void> {

@@ -13,8 +13,17 @@ export interface ActivityDeps {
   readonly inbox?: InboxNews | undefined;
   /** Runs the user's handlers inside the apply transaction; undefined where the worker has none. */
   readonly handlers?: HandlerRunner | undefined;
+  /** Starts accounts; undefined where nobody has given the worker a way to. */
+  readonly accounts?: AccountLauncher | undefined;
   /** Aborts when the worker begins to shut down: what waits or walks then hands in what it has. */
   readonly stopping: AbortSignal;
+}
+
+/** The way to other accounts' workflows. What one is started with is for the launcher to know. */
+export interface AccountLauncher {
+  isRunning(account: string): Promise<boolean>;
+  /** @returns false where it runs already */
+  launch(account: string, terms: unknown): Promise<boolean>;
 }
 
 export interface ActivityLog {

@@ -15,6 +15,8 @@ export interface DrainInput extends Partial<Omit<PlanOptions, 'wants'>> {
   readonly account: string;
   readonly signal: AbortSignal;
   readonly entities?: Entities;
+  /** Whether more is to come than the entities keep up with. */
+  readonly isBacklog?: boolean;
   /** How many references there is room for among the entities. */
   readonly room: number;
 }
@@ -35,10 +37,11 @@ const MOST = 20_000;
  * there and is claimed for its entities; so does what PostgreSQL refuses, or what somebody else holds.
  */
 export async function drainInbox(deps: ActivityDeps, input: DrainInput): Promise<Drained> {
-  const { account, signal, entities = 'always', room, hydrate = 'auto', apiVersion = null } = input;
+  const { account, signal, entities = 'always', isBacklog = false, room } = input;
+  const { hydrate = 'auto', apiVersion = null } = input;
   if (entities === 'always') return NOTHING;
   // While the entities keep up, each change goes through its own.
-  const most = entities === 'never' ? 0 : room;
+  const most = entities === 'never' || isBacklog ? 0 : room;
   if ((await countWaiting(deps.pool, account, most + 1)) <= most) return NOTHING;
   const how = { account, signal, hydrate, apiVersion };
   let applied = 0;

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { ApplicationFailure } from '@temporalio/common';
 import type { FetchReport } from '../src/domain/account-state.js';
-import type { Entities } from '../src/domain/backlog.js';
+import { BACKLOG_FROM_SECONDS, type Entities } from '../src/domain/backlog.js';
 import type { Cursor } from '../src/domain/cursor.js';
 import { StripeFailure, UserError } from '../src/domain/failures.js';
 import type { LagLimits } from '../src/domain/lag.js';
@@ -9,7 +9,7 @@ import { evidentLateness, latenessOf } from '../src/domain/lateness.js';
 import { pass, type Reading } from '../src/domain/pass.js';
 import type { EventReference } from '../src/domain/references.js';
 import { lookedAt, type Trail } from '../src/domain/trail.js';
-import { markNotBackfilled } from '../src/postgres/account-row.js';
+import { markNotBackfilled, noteApiVersion } from '../src/postgres/account-row.js';
 import { claimEvents } from '../src/postgres/claim-events.js';
 import { freeClaims } from '../src/postgres/free-claims.js';
 import { recordReads } from '../src/postgres/record-reads.js';
@@ -79,6 +79,8 @@ interface Progress {
   readonly apiVersion: string | null;
   readonly applied: number;
   readonly stale: number;
+  /** Whether the last pass left a backlog behind its news. */
+  readonly isBacklog: boolean;
 }
 
 /**
@@ -99,7 +101,8 @@ export function fetchEvents(deps: ActivityDeps) {
       const freeOlderThanSeconds = activity.attempt > 1 ? 0 : input.freeOlderThanSeconds;
       if (freeOlderThanSeconds !== null) await freeClaims(deps.pool, account, freeOlderThanSeconds);
       const claim = async () => {
-        const drained = await drainInbox(deps, { ...input, signal: activity.signal });
+        const { isBacklog = false } = progress;
+        const drained = await drainInbox(deps, { ...input, isBacklog, signal: activity.signal });
         note({ applied: progress.applied + drained.applied, stale: progress.stale + drained.stale });
         return claimEvents(deps.pool, { account, fence, claimedBy: activity.id, limit: input.room });
       };
@@ -119,6 +122,7 @@ export function fetchEvents(deps: ActivityDeps) {
       const isPaced = input.caughtUp && input.waitSeconds > 0 && activity.attempt === 1;
       const passOnce = passWith(deps, input, activity);
       let failures = 0;
+      let hasFailed = false;
       let trouble: string | null = null;
       let refused = false;
       const began = performance.now();
@@ -178,11 +182,15 @@ export function fetchEvents(deps: ActivityDeps) {
               : Math.max(backoff(failures, input.pollSeconds, refused) * 1000, rhythm.held(account));
           passAt = performance.now() + pause;
         }
+      } catch (error) {
+        hasFailed = true;
+        throw error;
       } finally {
         news?.end();
         await recordReads(deps.pool, account, progress.requests - progress.recorded);
         note({ recorded: progress.requests });
-        activity.remember(progress);
+        // Where it ended well, nobody asks what it remembers, and each heartbeat is a Temporal action.
+        if (hasFailed) activity.remember(progress);
       }
     });
 }
@@ -217,7 +225,13 @@ function facts({ kind, status, requestId }: StripeFailure): Record<string, unkno
 
 function begin(input: FetchInput, { attempt, remembered }: RunningActivity): Progress {
   if (attempt > 1 && isProgress(remembered))
-    return { ...remembered, applied: remembered.applied ?? 0, stale: remembered.stale ?? 0, complete: false };
+    return {
+      ...remembered,
+      applied: remembered.applied ?? 0,
+      stale: remembered.stale ?? 0,
+      isBacklog: false,
+      complete: false,
+    };
   return {
     reading: {
       cursor: input.cursor,
@@ -241,6 +255,7 @@ function begin(input: FetchInput, { attempt, remembered }: RunningActivity): Pro
     apiVersion: null,
     applied: 0,
     stale: 0,
+    isBacklog: false,
   };
 }
 
@@ -259,6 +274,8 @@ function backoff(failures: number, pollSeconds: number, refused: boolean): numbe
 function passWith(deps: ActivityDeps, input: FetchInput, activity: RunningActivity) {
   const { account } = input;
   let told: Reading['reanchored'] = null;
+  // Where the account was opened before it had any event.
+  let isVersionNoted = input.apiVersion != null;
   return async (progress: () => Progress, note: (change: Partial<Progress>) => void): Promise<void> => {
     const { frontier } = progress();
     // Until the list's end is reached, a second may be half read: nobody must take it for done.
@@ -269,6 +286,7 @@ function passWith(deps: ActivityDeps, input: FetchInput, activity: RunningActivi
     };
     const read = pass(progress().reading, {
       pageCap: input.pageCap,
+      backlogSeconds: (input.entities ?? 'always') === 'always' ? null : BACKLOG_FROM_SECONDS,
       lagSeconds: input.lagSeconds,
       maxLagSeconds: input.limits.maxSeconds,
       ourNow: Math.floor(Date.now() / 1000),
@@ -296,6 +314,11 @@ function passWith(deps: ActivityDeps, input: FetchInput, activity: RunningActivi
       },
     });
     remember(passed.reading);
+    const { apiVersion } = progress();
+    if (apiVersion !== null && !isVersionNoted) {
+      await noteApiVersion(deps.pool, account, apiVersion);
+      isVersionNoted = true;
+    }
     const { reanchored, trail, cursor } = passed.reading;
     if (reanchored !== told) {
       if (reanchored?.gap) await markNotBackfilled(deps.pool, account);
@@ -311,6 +334,7 @@ function passWith(deps: ActivityDeps, input: FetchInput, activity: RunningActivi
       frontier: newest === null ? frontier : Math.max(frontier ?? 0, newest.created),
       passes: progress().passes + 1,
       complete: passed.complete,
+      isBacklog: passed.isBacklog,
       stripeNow: passed.readAt ?? progress().stripeNow,
     });
   };

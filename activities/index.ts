@@ -17,6 +17,7 @@ import { endBackfill, failListing } from './end-backfill.js';
 import { fetchEvents } from './fetch-events.js';
 import { finishAudit } from './finish-audit.js';
 import { finishBackfill } from './finish-backfill.js';
+import { followConnected } from './follow-connected.js';
 import { listType } from './list-type.js';
 import { listTypes } from './list-types.js';
 import { openAccount } from './open-account.js';
@@ -57,6 +58,7 @@ export function createActivities(given: ActivityDeps) {
     endBackfill: reportFailures(endBackfill(deps)),
     planRefresh: reportFailures(planRefresh(deps)),
     pruneAccount: reportFailures(pruneAccount(deps)),
+    followConnected: reportFailures(followConnected(deps)),
     // Of 0.2.0.
     backfillType: reportFailures(backfillType(deps)),
     listTypes: reportFailures(listTypes()),
@@ -64,7 +66,7 @@ export function createActivities(given: ActivityDeps) {
   };
 }
 
-export type { ActivityDeps, ActivityLog } from './deps.js';
+export type { AccountLauncher, ActivityDeps, ActivityLog } from './deps.js';
 
 export type Activities = ReturnType<typeof createActivities>;
 

@@ -1,6 +1,6 @@
 import type { RescanReport } from '../src/domain/account-state.js';
 import { readWindow, WINDOW_BEGINS, type WindowProgress } from '../src/domain/window.js';
-import { noteDeepRescan } from '../src/postgres/account-row.js';
+import { noteApiVersion, noteDeepRescan } from '../src/postgres/account-row.js';
 import { recordReads } from '../src/postgres/record-reads.js';
 import { heartbeating } from './activity-context.js';
 import type { ActivityDeps } from './deps.js';
@@ -28,6 +28,8 @@ interface Progress {
   readonly leaked: number;
   readonly leaks: readonly number[];
   readonly stripeNow: number | null;
+  /** In which the newest event comes; undefined where none was listed. */
+  readonly apiVersion?: string | undefined;
 }
 
 /**
@@ -63,6 +65,7 @@ export function rescanEvents(deps: ActivityDeps) {
               leaked: progress.leaked + leaks.length,
               leaks: [...progress.leaks, ...leaks].slice(0, MOST_REPORTED),
               stripeNow: progress.stripeNow ?? page.readAt,
+              apiVersion: progress.apiVersion ?? page.apiVersion ?? undefined,
             });
           },
         }).then(({ result }) => note({ window: result }));
@@ -71,7 +74,8 @@ export function rescanEvents(deps: ActivityDeps) {
         note({ recorded: progress.window.requests });
       }
       if (deep) await noteDeepRescan(deps.pool, account, to);
-      const { window, leaked, leaks, stripeNow } = progress;
+      const { window, leaked, leaks, stripeNow, apiVersion } = progress;
+      if (apiVersion !== undefined) await noteApiVersion(deps.pool, account, apiVersion);
       return { listed: window.listed, requests: window.requests, leaked, leaks, stripeNow };
     });
 }

@@ -26,7 +26,8 @@ export async function assertSameAccount(
   );
 }
 
-async function keyAccountOf(
+/** The id of the Stripe account that an alias reads; null where its key may not tell. */
+export async function keyAccountOf(
   deps: ActivityDeps,
   account: string,
   signal: AbortSignal,

@@ -1,4 +1,4 @@
-/** Everything that a backfill is measured in: each part in a process of its own, on this machine. */
+/** Everything that a figure is measured in: each part in a process of its own, on this machine. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -63,11 +63,19 @@ export interface World {
   readonly client: Client;
   readonly taskQueue: string;
   readonly signal: AbortSignal;
+  /** What workers and commands need to reach the parts. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Ends something of the figure's own before the parts that it uses, whatever happens. */
+  readonly undo: UndoStack;
   /**
    * Starts a worker as users do, and waits until it runs; `nodeOptions` are for the Node.js that runs it, `variables`
-   * come on top of its environment.
+   * come on top of its environment, `options` are the command's.
    */
-  startWorker(nodeOptions?: readonly string[], variables?: NodeJS.ProcessEnv): Promise<WorkerProcess>;
+  startWorker(
+    nodeOptions?: readonly string[],
+    variables?: NodeJS.ProcessEnv,
+    options?: readonly string[],
+  ): Promise<WorkerProcess>;
 }
 
 export interface WorldOptions extends SimulatorWanted {
@@ -148,8 +156,10 @@ async function build(options: WorldOptions, undo: UndoStack, signal: AbortSignal
     client,
     taskQueue: config.taskQueue,
     signal,
-    startWorker: (nodeOptions = [], variables = {}) =>
-      startWorkerProcess({ ...env, ...variables }, directory, undo, nodeOptions),
+    env,
+    undo,
+    startWorker: (nodeOptions = [], variables = {}, command = []) =>
+      startWorkerProcess({ ...env, ...variables }, directory, undo, nodeOptions, command),
   };
 }
 
@@ -191,8 +201,9 @@ async function startWorkerProcess(
   directory: string,
   undo: UndoStack,
   nodeOptions: readonly string[],
+  options: readonly string[],
 ): Promise<WorkerProcess> {
-  const child = spawn(process.execPath, [...nodeOptions, PROGRAM, 'worker'], {
+  const child = spawn(process.execPath, [...nodeOptions, PROGRAM, 'worker', ...options], {
     cwd: directory,
     env,
     stdio: ['ignore', 'ignore', 'pipe'],

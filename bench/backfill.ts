@@ -10,59 +10,14 @@
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startAccount } from '../src/cli/start-account.js';
-import { type Baseline, rawUpserts } from './backfill-baseline.js';
-import { type ProcessorTime, processorTime, spentSince } from './backfill-cpu.js';
-import { backfillEnded, type Equality, equality, type Repeated, repeatedOf } from './backfill-outcome.js';
-import { inWorld, type World } from './backfill-world.js';
+import { isRight, measureBackfill, type Report, type Settings } from './backfill-measure.js';
+import { inWorld } from './backfill-world.js';
 
 const PRESETS = {
   polite: { customers: 50_000, invoices: 20_000, latency: 100, limit: 25, traffic: 5 },
   fast: { customers: 20_000, invoices: 0, latency: 0, limit: 0, traffic: 0 },
 } as const;
 
-interface Settings {
-  readonly customers: number;
-  readonly invoices: number;
-  readonly latency: number;
-  readonly limit: number;
-  readonly traffic: number;
-}
-
-interface TypeReport {
-  readonly object: string;
-  readonly objects: number;
-  readonly pages: number;
-  /** From the first page that was read to the last; and from the first until the listing was over and committed. */
-  readonly perSecond: number;
-  readonly perSecondStored: number;
-  /** Of what the limit lets through; null without one. */
-  readonly shareOfCeiling: number | null;
-  readonly repeated: Repeated;
-  readonly raw: Baseline;
-  readonly shareOfRaw: number;
-}
-
-interface Report {
-  readonly settings: Settings;
-  readonly seconds: number;
-  readonly perSecond: number;
-  readonly types: readonly TypeReport[];
-  readonly requests: Readonly<Record<string, number>>;
-  readonly refused: { readonly count: number; readonly share: number; readonly reasons: object };
-  readonly changesMeanwhile: number;
-  readonly workerPeakMiB: number | null;
-  /** Seconds of processor time from the account's start to the end of its backfill. */
-  readonly processor: ProcessorTime;
-  readonly tables: Equality;
-}
-
-const LISTS = {
-  customer: { table: 'customers', path: '/v1/customers' },
-  invoice: { table: 'invoices', path: '/v1/invoices' },
-} as const;
-
-const ACCOUNT = 'bench';
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
 async function main(): Promise<void> {
@@ -98,77 +53,9 @@ async function main(): Promise<void> {
   };
   const profiling =
     values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(values.profile)}`];
-  const report = await inWorld(world, (built) => measure(built, settings, profiling));
+  const report = await inWorld(world, (built) => measureBackfill(built, settings, profiling));
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : textOf(report));
   if (!isRight(report)) process.exitCode = 1;
-}
-
-async function measure(world: World, settings: Settings, profiling: readonly string[]): Promise<Report> {
-  const { simulator, pool, client, taskQueue } = world;
-  const types = [
-    ...(settings.customers > 0 ? (['customer'] as const) : []),
-    ...(settings.invoices > 0 ? (['invoice'] as const) : []),
-  ];
-  const worker = await world.startWorker(profiling);
-  if (settings.traffic > 0) await simulator.control({ traffic: { changesPerSecond: settings.traffic } });
-  const before = await simulator.stats();
-  const began = Date.now() / 1000;
-  const names = new Map([
-    [worker.pid, 'worker'],
-    [simulator.pid, 'simulator'],
-  ]);
-  const processorBefore = processorTime(names);
-  await startAccount(client, taskQueue, ACCOUNT, { types });
-  say(`The account runs; listing ${types.join(' and ')}.`);
-  const listed = await backfillEnded(world, ACCOUNT);
-  const stats = await simulator.stats();
-  const processor = spentSince(processorBefore, processorTime(names));
-  say('The backfill is over.');
-  await simulator.control({ traffic: null });
-  const tables = await equality(world, ACCOUNT, types);
-  const workerPeakMiB = worker.peakMemory();
-  await worker.stop();
-
-  const reports: TypeReport[] = [];
-  for (const object of types) {
-    const listing = listed.find((type) => type.object === object);
-    const served = stats.pages[LISTS[object].path];
-    if (listing === undefined || served === undefined) throw new Error(`${object} was not listed.`);
-    const raw = await rawUpserts(pool, simulator, LISTS[object]);
-    const perSecond = served.differentObjects / (served.lastAt - served.firstAt);
-    const perSecondStored = served.differentObjects / (listing.endedAt - served.firstAt);
-    reports.push({
-      object,
-      objects: served.differentObjects,
-      pages: served.pages,
-      perSecond,
-      perSecondStored,
-      shareOfCeiling: settings.limit === 0 ? null : perSecond / (settings.limit * 100),
-      repeated: repeatedOf(served),
-      raw,
-      shareOfRaw: perSecondStored / raw.perSecond,
-    });
-  }
-  const firstAt = Math.min(...types.map((object) => stats.pages[LISTS[object].path]?.firstAt ?? began));
-  const seconds = Math.max(...listed.map((type) => type.endedAt)) - firstAt;
-  const all = Object.values(stats.requests).reduce((sum, count) => sum + count, 0);
-  const refused = stats.answers['429'] ?? 0;
-  return {
-    settings,
-    seconds,
-    perSecond: reports.reduce((sum, { objects }) => sum + objects, 0) / seconds,
-    types: reports,
-    requests: stats.requests,
-    refused: { count: refused, share: refused / all, reasons: stats.rateLimited },
-    changesMeanwhile: stats.changes - before.changes,
-    workerPeakMiB,
-    processor,
-    tables,
-  };
-}
-
-function isRight({ tables }: Report): boolean {
-  return tables.differences.length === 0 && tables.unsettledEvents === 0;
 }
 
 function textOf(report: Report): string {

@@ -12,6 +12,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Entities } from '../src/domain/backlog.js';
+import type { AccountStatus } from '../workflows/messages.js';
 import { DEFAULT_SETTINGS } from '../workflows/settings.js';
 import type { Baseline } from './backfill-baseline.js';
 import { type ProcessorTime, processorTime, spentSince } from './backfill-cpu.js';
@@ -30,7 +31,7 @@ interface Settings {
 interface Report {
   readonly settings: Settings;
   readonly events: number;
-  /** From the first page that was asked for to the last event's outcome. */
+  /** From the first request of the worker to the last event's outcome. */
   readonly seconds: number;
   readonly perSecond: number;
   readonly shareOfCeiling: number | null;
@@ -109,11 +110,11 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
     ],
   });
   await until(signal, 200, async () => {
-    const { rows } = await pool.query(
-      `select from stripe_sync.accounts where account = $1 and cursor_id is not null and backfilled_at is not null`,
-      [ACCOUNT],
-    );
-    return rows.length > 0 ? true : null;
+    const status = await client.workflow
+      .getHandle(ACCOUNT)
+      .query<AccountStatus>('status')
+      .catch(() => null);
+    return status?.backfill?.state === 'done' && status.caughtUp && status.cursor ? true : null;
   });
   await first.kill();
   say('The account is open; its worker has ended.');
@@ -122,7 +123,6 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
   const events = (await simulator.lines('events')).length - known;
   say(`${events} events wait.`);
   await simulator.control({
-    recordPages: true,
     faults: how.latency === 0 ? {} : { latency: { fixedMs: how.latency } },
     limits: how.limit === 0 ? {} : { perEndpointPerSecond: how.limit },
   });
@@ -133,6 +133,10 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
     [simulator.pid, 'simulator'],
   ]);
   const processorBefore = processorTime(names);
+  const beganAt = await until(signal, 5, async () => {
+    const { requests } = await simulator.stats();
+    return countOf(requests) > countOf(before.requests) ? Date.now() / 1000 : null;
+  });
   await until(signal, 100, async () => {
     const { rows } = await pool.query<{ count: number; open: number }>(
       `select count(*)::int as count, count(*) filter (where outcome is null)::int as open
@@ -143,19 +147,19 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
   });
   const processor = spentSince(processorBefore, processorTime(names));
   const stats = await simulator.stats();
-  const served = stats.pages['/v1/events'];
-  if (served === undefined) throw new Error('No page of events was served.');
   const { rows } = await pool.query<{ last: number; entities: number }>(
     `select extract(epoch from max(applied_at))::float8 as last,
        count(*) filter (where claimed_by is not null)::int as entities
      from stripe_sync.events where account = $1 and applied_at > to_timestamp($2)`,
-    [ACCOUNT, served.firstAt],
+    [ACCOUNT, beganAt],
   );
   const outcomes = await outcomesOf(world);
-  const seconds = Number(rows[0]?.last) - served.firstAt;
+  const seconds = Number(rows[0]?.last) - beganAt;
   say('The account has caught up.');
   await sleep(1_000, undefined, { signal });
-  const tables = await equality(world, ACCOUNT, how.mix === 'customers' ? ['customer'] : []);
+  const compared = await equality(world, ACCOUNT, how.mix === 'customers' ? ['customer'] : []);
+  // What happened before the account was opened is none of its events.
+  const tables = { ...compared, unsettledEvents: Math.max(0, compared.unsettledEvents - known) };
   const workerPeakMiB = worker.peakMemory();
   await worker.stop();
   const raw = await rawCatchUp(pool, simulator);
@@ -166,7 +170,7 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
     seconds,
     perSecond,
     shareOfCeiling: how.limit === 0 ? null : perSecond / (how.limit * 100),
-    requests: (stats.requests.list ?? 0) - (before.requests.list ?? 0),
+    requests: countOf(stats.requests) - countOf(before.requests),
     refused: (stats.answers['429'] ?? 0) - (before.answers['429'] ?? 0),
     outcomes,
     byEntities: Number(rows[0]?.entities),
@@ -176,6 +180,10 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
     workerPeakMiB,
     tables,
   };
+}
+
+function countOf(requests: Readonly<Record<string, number>>): number {
+  return Object.values(requests).reduce((sum, count) => sum + count, 0);
 }
 
 async function makeBacklog({ simulator }: World, { events, mix }: Settings): Promise<void> {

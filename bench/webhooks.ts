@@ -1,33 +1,22 @@
 /**
  * How many signed webhook deliveries a second one process takes over HTTP, each answered once it is committed in the
- * inbox. PostgreSQL (which waits for the disk at each commit), the receiver and the sender share this machine, each in
- * processes of its own.
+ * inbox, beside a handler as one writes it first: check the signature, upsert the event's object, answer. PostgreSQL
+ * (which waits for the disk at each commit), the receiver and the sender share this machine, each in processes of its own.
  *
- *   npm run build && node dist/bench/webhooks.js [--seconds 20] [--connections 64] [--bytes 1500] [--group 1,100]
+ *   npm run bench -- webhooks [--runs 3] [--seconds 8] [--connections 64] [--bytes 1500] [--group 100] [--json]
  *
- * Bytes: of an event's filling, beside its 400 others. Group: how many events may share an insert, one run for each.
+ * Bytes: of an event's filling, beside its 400 others. Group: how many events may share an insert.
  */
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import type { Pool } from 'pg';
 import { migrate } from '../src/postgres/migrate.js';
 import { createPool } from '../src/postgres/pool.js';
-import { startEmbeddedPostgres } from '../src/sandbox/embedded-postgres.js';
-import { freePort } from '../src/sandbox/ports.js';
 import { startReceiver } from '../src/webhooks/receiver.js';
-
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '20' },
-    connections: { type: 'string', default: '64' },
-    bytes: { type: 'string', default: '1500' },
-    group: { type: 'string', default: '1,100' },
-  },
-});
+import { type Figure, figure } from './figure.js';
+import { inPostgres } from './in-postgres.js';
+import { startNaiveHandler } from './naive-handler.js';
 
 const SECRET = 'whsec_bench';
 const SENDER = fileURLToPath(new URL('webhooks-sender.js', import.meta.url));
@@ -40,41 +29,76 @@ interface Sent {
   readonly maxMs: number;
 }
 
-async function main(): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'stripe-sync-bench-'));
-  // As root, PostgreSQL runs as another user, who has to get in.
-  chmodSync(directory, 0o755);
-  const postgres = await startEmbeddedPostgres({
-    directory: join(directory, 'postgres'),
-    port: await freePort(),
-    log: (line) => void process.stderr.write(`${line}\n`),
-  });
+const WARM_UP_SECONDS = 2;
+
+await figure(
+  {
+    name: 'webhooks',
+    says: 'deliveries a second over HTTP, each durable before it is answered',
+    options: { seconds: '8', connections: '64', bytes: '1500', group: '100' },
+  },
+  async (given) => {
+    await inPostgres(given, (url) => measure(url, given));
+  },
+);
+
+async function measure(url: string, { runs, values, say, add, note }: Figure): Promise<void> {
+  await migrate({ connectionString: url });
+  const pool = createPool({ connectionString: url, applicationName: 'bench' });
+  const load = { connections: values.connections ?? '', bytes: values.bytes ?? '' };
   try {
-    await migrate({ connectionString: postgres.url });
-    const pool = createPool({ connectionString: postgres.url, applicationName: 'bench' });
-    const runs = [];
-    try {
-      for (const group of values.group.split(',').map(Number)) {
-        await measure(postgres.url, pool, group, 3);
-        runs.push(await measure(postgres.url, pool, group, Number(values.seconds)));
-      }
-    } finally {
-      await pool.end();
+    for (let run = 0; run <= runs; run += 1) {
+      const seconds = run === 0 ? WARM_UP_SECONDS : Number(values.seconds);
+      const ours = await receiver(url, pool, `ours-${run}`, Number(values.group), {
+        ...load,
+        seconds,
+      });
+      const naive = await naiveHandler(pool, `naive-${run}`, { ...load, seconds });
+      if (run === 0) continue;
+      say(`Run ${run}: ${Math.round(ours.perSecond)} a second beside ${Math.round(naive.perSecond)}.`);
+      add([
+        {
+          ...{ what: 'deliveries', unit: '/s', value: ours.perSecond, wanted: { atLeast: 1_500 } },
+          baseline: { what: 'a naive handler', value: naive.perSecond },
+        },
+        {
+          ...{ what: 'answered within: median', unit: 'ms', value: ours.medianMs },
+          baseline: { what: 'a naive handler', value: naive.medianMs },
+        },
+        {
+          ...{ what: 'answered within: 99th percentile', unit: 'ms', value: ours.p99Ms },
+          baseline: { what: 'a naive handler', value: naive.p99Ms },
+        },
+      ]);
     }
-    process.stdout.write(`${JSON.stringify(runs, null, 2)}\n`);
   } finally {
-    await postgres.remove();
-    rmSync(directory, { recursive: true, force: true });
+    await pool.end();
   }
+  note(`${values.connections} connections, each with the next delivery once the one before is answered.`);
 }
 
-async function measure(connectionString: string, pool: Pool, groupSize: number, seconds: number) {
-  const account = `bench-${groupSize}-${seconds}`;
+interface Load {
+  readonly seconds: number;
+  readonly connections: string;
+  readonly bytes: string;
+}
+
+interface Taken extends Sent {
+  readonly perSecond: number;
+}
+
+async function receiver(
+  connectionString: string,
+  pool: Pool,
+  account: string,
+  groupSize: number,
+  load: Load,
+): Promise<Taken> {
   await pool.query('insert into stripe_sync.accounts (account, cursor_created) values ($1, now())', [
     account,
   ]);
   const quiet = { info: () => undefined, warn: () => undefined };
-  const receiver = await startReceiver({
+  const running = await startReceiver({
     connectionString,
     host: '127.0.0.1',
     port: 0,
@@ -82,34 +106,42 @@ async function measure(connectionString: string, pool: Pool, groupSize: number, 
     log: quiet,
     groupSize,
   });
-  const before = process.cpuUsage();
   try {
-    const options = {
-      ...{ port: receiver.port, account, secret: SECRET, seconds },
-      ...{ connections: values.connections, bytes: values.bytes },
-    };
-    const args = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
-    const { stdout } = await promisify(execFile)(process.execPath, [SENDER, ...args]);
-    const sent = JSON.parse(stdout) as Sent;
-    const { user, system } = process.cpuUsage(before);
-    const { rows } = await pool.query<{ n: number }>(
-      'select count(*)::int as n from stripe_sync.events where account = $1',
-      [account],
-    );
-    const stored = rows[0]?.n ?? 0;
-    return {
-      groupSize,
-      perSecond: Math.round(stored / sent.seconds),
-      stored,
-      answers: sent.statuses,
-      medianMs: sent.medianMs,
-      p99Ms: sent.p99Ms,
-      maxMs: sent.maxMs,
-      receiverProcessorShare: Number(((user + system) / 1e6 / sent.seconds).toFixed(2)),
-    };
+    const sent = await send(running.port, account, load);
+    return await takenOf(sent, pool, 'stripe_sync.events', account);
   } finally {
-    await receiver.close();
+    await running.close();
   }
 }
 
-await main();
+async function naiveHandler(pool: Pool, account: string, load: Load): Promise<Taken> {
+  await pool.query('create table if not exists public.naive (like stripe.customers including all)');
+  const running = await startNaiveHandler(pool, account, SECRET);
+  try {
+    const sent = await send(running.port, account, load);
+    return await takenOf(sent, pool, 'public.naive', account);
+  } finally {
+    await running.close();
+  }
+}
+
+async function send(port: number, account: string, load: Load): Promise<Sent> {
+  const options = { ...load, port, account, secret: SECRET };
+  const args = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
+  const { stdout } = await promisify(execFile)(process.execPath, [SENDER, ...args]);
+  return JSON.parse(stdout) as Sent;
+}
+
+/** What is stored counts, and all that was answered has to be. */
+async function takenOf(sent: Sent, pool: Pool, table: string, account: string): Promise<Taken> {
+  const { rows } = await pool.query<{ stored: number }>(
+    `select count(*)::integer as stored from ${table} where account = $1`,
+    [account],
+  );
+  const stored = rows[0]?.stored ?? 0;
+  const answered = sent.statuses['200'] ?? 0;
+  const all = Object.values(sent.statuses).reduce((sum, count) => sum + count, 0);
+  if (answered !== all || stored !== all)
+    throw new Error(`Of ${all} deliveries ${answered} were answered with 200 and ${stored} stored.`);
+  return { ...sent, perSecond: stored / sent.seconds };
+}

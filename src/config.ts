@@ -99,6 +99,39 @@ export function requestRatesOf(env: Environment): RequestRates {
   return { perEndpoint, total };
 }
 
+/** Which version of which of Temporal's worker deployments a worker is. */
+export interface WorkerVersion {
+  readonly deploymentName: string;
+  readonly buildId: string;
+}
+
+/**
+ * What was given to the command, or else STRIPE_SYNC_DEPLOYMENT and STRIPE_SYNC_BUILD_ID; undefined where neither is
+ * set. Throws a `UserError` (wrong usage) where one stands alone, or cannot be a name.
+ */
+export function workerVersionOf(
+  env: Environment,
+  given: { readonly deployment?: string | undefined; readonly buildId?: string | undefined },
+): WorkerVersion | undefined {
+  const deploymentName = given.deployment ?? settingOf(env, 'STRIPE_SYNC_DEPLOYMENT');
+  const buildId = given.buildId ?? settingOf(env, 'STRIPE_SYNC_BUILD_ID');
+  if (deploymentName === undefined && buildId === undefined) return undefined;
+  if (deploymentName === undefined || buildId === undefined) {
+    throw new UserError(
+      'A version needs both: --deployment NAME (STRIPE_SYNC_DEPLOYMENT) and --build-id ID (STRIPE_SYNC_BUILD_ID).',
+      2,
+    );
+  }
+  // Temporal puts them together with a dot or a colon, and people put them into commands.
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/.test(deploymentName)) {
+    throw new UserError('A deployment is named with letters, digits, - and _ (128 at most).', 2);
+  }
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}$/.test(buildId)) {
+    throw new UserError('A build id has letters, digits, dots, +, - and _ (128 at most).', 2);
+  }
+  return { deploymentName, buildId };
+}
+
 /**
  * The Stripe API key of an account: STRIPE_API_KEY_<ALIAS> (the alias in capitals, other characters than A to Z
  * and 0 to 9 as `_`), or else STRIPE_API_KEY. Throws a `UserError`, which never holds the value.

@@ -69,6 +69,14 @@ const SOON_ENOUGH_SECONDS = 2;
 /** How long a stop waits for entities to close; one that takes longer goes on by itself. */
 const LEAVE_AFTER = '30 seconds';
 
+/**
+ * Each heartbeat that reaches the server is an action, and an account where nothing happens would have little else. That
+ * a worker is dead shows after a minute then, in place of ten seconds; Stripe is asked about such an account every ten
+ * seconds at the soonest.
+ */
+const QUIET_AFTER_SECONDS = 600;
+const QUIET_HEARTBEAT = '60 seconds';
+
 export async function account(input: AccountInput): Promise<void> {
   const { settings } = input;
   const { entities = DEFAULT_SETTINGS.entities } = settings;
@@ -217,7 +225,9 @@ export async function account(input: AccountInput): Promise<void> {
     const scope = new CancellationScope();
     poll = scope;
     try {
-      const fetched = await scope.run(() => fetchEvents.executeWithOptions({ summary }, [request]));
+      const fetched = await scope.run(() =>
+        fetchEvents.executeWithOptions({ summary, ...heartbeatOf(store.get()) }, [request]),
+      );
       woken = false;
       return fetched;
     } catch (error) {
@@ -346,4 +356,12 @@ export async function account(input: AccountInput): Promise<void> {
       inFlight: deliveries.inFlight(),
     };
   }
+}
+
+function heartbeatOf({ frontier, cursor, stripeNow, trouble }: AccountState): {
+  heartbeatTimeout?: typeof QUIET_HEARTBEAT;
+} {
+  const last = frontier ?? cursor?.created ?? null;
+  const isQuiet = last !== null && stripeNow !== null && stripeNow - last > QUIET_AFTER_SECONDS;
+  return isQuiet && trouble === null ? { heartbeatTimeout: QUIET_HEARTBEAT } : {};
 }

@@ -2,6 +2,7 @@
 export { account } from './account.js';
 export { audit } from './audit.js';
 export { backfill } from './backfill.js';
+export { connected } from './connected.js';
 export { entity } from './entity.js';
 export { listing } from './listing.js';
 export { preflight } from './preflight.js';

@@ -69,6 +69,17 @@ export const { planRefresh, pruneAccount } = proxyActivities<Activities>({
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 });
 
+/**
+ * A walk over the connected accounts of a platform. Somebody waits for the first one, and each later one is followed
+ * by another soon, so what goes on failing is told. It has ended when the workflow has: what it starts can be counted.
+ */
+export const { followConnected } = proxyActivities<Activities>({
+  startToCloseTimeout: '30 minutes',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '10 seconds', maximumAttempts: 3 },
+});
+
 /** A preflight answers a person who waits. */
 export const { checkAccount } = proxyActivities<Activities>({
   startToCloseTimeout: '20 seconds',

@@ -10,6 +10,7 @@ import { countLeaks, countOutcomes, type OutcomeCounts } from '../postgres/accou
 import { readAccount } from '../postgres/account-row.js';
 import { type LastAudit, readLastAudit } from '../postgres/read-audits.js';
 import { readUse } from '../postgres/read-use.js';
+import { isFollowing } from '../temporal/follow-schedule.js';
 import type { ScheduleName } from '../temporal/schedule-plans.js';
 import { readSchedules, type ScheduleState } from '../temporal/schedules.js';
 import { type MergedType, mergedTypes, type TotalPace, totalPace } from './backfill-bars.js';
@@ -103,7 +104,11 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
   const status = await queryStatus(client, account);
   const row = await readAccount(pool, account);
   if (status === null && row === null) {
-    throw new UserError(`There is no account ${account}. Start it with: stripe-sync start ${account}`);
+    throw new UserError(
+      (await isFollowing(client, account).catch(() => false))
+        ? `${account} is followed for its connected accounts, and not synced itself. See them: stripe-sync list`
+        : `There is no account ${account}. Start it with: stripe-sync start ${account}`,
+    );
   }
   const [counts, leaks, { used30d, allowance }, audit, schedules] = await Promise.all([
     countOutcomes(pool, account),

@@ -19,6 +19,7 @@ import { UserError } from '../domain/failures.js';
 import { type EndedAudit, readAudit } from '../postgres/read-audits.js';
 import { resolveTypes, UnknownTypesError } from '../stripe/catalog.js';
 import { listingOf } from '../stripe/listings.js';
+import { isRunning } from '../temporal/launch-account.js';
 import { hasSearchAttributes } from '../temporal/search-attributes.js';
 import { auditText } from './audit-text.js';
 import { commandEnvironment } from './context.js';
@@ -27,8 +28,7 @@ import { parseDuration } from './duration.js';
 import { assertKnown } from './failures.js';
 import { createLiveLine } from './live-line.js';
 import { shutdownRequested, within } from './shutdown.js';
-import { isRunning } from './signals.js';
-import { hasWorker } from './task-queue.js';
+import { hasWorker, whyNoWorker } from './task-queue.js';
 import { withTemporal } from './temporal-client.js';
 
 /** The shape of `audit --json`. Seconds; fields are added, never renamed. */
@@ -129,11 +129,8 @@ async function startAudit(
   { account, taskQueue }: { readonly account: string; readonly taskQueue: string },
   options: AuditOptions,
 ): Promise<WorkflowHandle> {
-  if (!(await hasWorker(client, taskQueue))) {
-    throw new UserError(
-      `No worker polls the task queue ${taskQueue}, so nothing would run. Start one with: stripe-sync worker`,
-    );
-  }
+  const why = await whyNoWorker(client, taskQueue);
+  if (why !== null) throw new UserError(why);
   const input: AuditInput = {
     account,
     sinceSeconds: options.since,

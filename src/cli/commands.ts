@@ -69,7 +69,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'stop',
-    usage: '<alias>',
+    usage: '[options] <alias>',
     description: 'ends the workflow once what it has claimed is delivered; a later start goes on from there',
     load: async () => (await import('./stop.js')).configureStop,
   },

@@ -37,8 +37,8 @@ export async function runBounded(options: BoundedOptions): Promise<void> {
   undo.add(() => removeRunDirectory(directory));
   try {
     line.say('Starting a sandbox of its own');
-    const { seed = 1 } = options;
-    const session = await startSession({ directory, seed, ports: null, line, signal }, undo);
+    const { seed = 1, webhooks } = options;
+    const session = await startSession({ directory, seed, ports: null, webhooks, line, signal }, undo);
     const { simulator } = session.sandbox;
     const account = boundedAlias(session);
     const since = simulator === null ? 0 : Math.floor(simulator.now());
@@ -47,7 +47,9 @@ export async function runBounded(options: BoundedOptions): Promise<void> {
     await startAccount(session.client, session.taskQueue, account, {});
     undo.add(() => leave(session, account));
     signal.throwIfAborted();
-    line.say(`The account ${account} runs for ${options.for} s (seed ${seed}).`);
+    const deliveredTo = session.deliverWebhooks(account);
+    const how = deliveredTo === null ? 'by polling alone' : 'with webhooks';
+    line.say(`The account ${account} runs for ${options.for} s (seed ${seed}), ${how}.`);
 
     const end = Date.now() + options.for * 1000;
     const left = () => `, ${Math.max(0, Math.round((end - Date.now()) / 1000))} s left`;

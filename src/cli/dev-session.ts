@@ -9,6 +9,7 @@ import { temporalTarget } from '../temporal/connection.js';
 import { registerSearchAttributes } from '../temporal/search-attributes.js';
 import { givenEnvironment } from './context.js';
 import { assertReachable, openMigrated } from './database.js';
+import { createSandboxWebhooks, withoutWebhooks } from './dev-webhooks.js';
 import { forPeople, messageOf } from './failure-text.js';
 import type { LiveLine } from './live-line.js';
 import { createLogger } from './logger.js';
@@ -23,6 +24,8 @@ export interface Session {
   readonly client: Client;
   readonly pool: Pool;
   readonly taskQueue: string;
+  /** Lets the simulator deliver webhooks to the account, which was started. Gives their URL; null where none are. */
+  readonly deliverWebhooks: (account: string) => string | null;
   /** Rejects when a server or the worker ended that should not have. */
   readonly failed: Promise<never>;
 }
@@ -32,6 +35,8 @@ export interface SessionOptions {
   readonly seed: number | undefined;
   /** Free ones where null. */
   readonly ports: SandboxPorts | null;
+  /** Whether the simulator is to deliver webhooks to the worker. */
+  readonly webhooks: boolean;
   readonly line: LiveLine;
   /** Aborts when somebody asked for the end while all this starts. */
   readonly signal: AbortSignal;
@@ -61,7 +66,11 @@ export async function startSession(options: SessionOptions, undo: UndoStack): Pr
   const logLevel = given.STRIPE_SYNC_LOG_LEVEL ? config.logLevel : 'warn';
   const log = createLogger(logLevel, line.aside);
   const target = temporalTarget(sandbox.env);
-  const worker = await startWorker(sandbox.env, { ...config, databaseUrl, taskQueue, logLevel }, target, log);
+  const { simulator } = sandbox;
+  const webhooks = options.webhooks && simulator !== null ? createSandboxWebhooks(simulator) : undefined;
+  if (webhooks === undefined && simulator !== null) withoutWebhooks(simulator);
+  const workerConfig = { ...config, databaseUrl, taskQueue, logLevel };
+  const worker = await startWorker(sandbox.env, workerConfig, target, log, { webhooks: webhooks?.options });
   undo.add(worker.stop);
   const pool = await openMigrated({
     connectionString: databaseUrl,
@@ -80,5 +89,8 @@ export async function startSession(options: SessionOptions, undo: UndoStack): Pr
     ),
   ]);
   failed.catch(() => undefined);
-  return { sandbox, client, pool, taskQueue, failed };
+  const { webhooksPort } = worker;
+  const deliverWebhooks = (account: string) =>
+    webhooksPort === undefined ? null : (webhooks?.deliverTo(webhooksPort, account) ?? null);
+  return { sandbox, client, pool, taskQueue, deliverWebhooks, failed };
 }

@@ -30,8 +30,9 @@ export async function runUntilAsked(options: DevOptions): Promise<void> {
       ui: options.uiPort,
       stripe: options.stripePort,
     };
-    const { seed } = options;
-    const session = await startSession({ directory, seed, ports, line, signal: stopped.signal }, undo);
+    const { seed, webhooks } = options;
+    const { signal } = stopped;
+    const session = await startSession({ directory, seed, ports, webhooks, line, signal }, undo);
     const { sandbox, taskQueue } = session;
     writeSandbox(directory, { ...sandbox.brought, STRIPE_SYNC_TASK_QUEUE: taskQueue });
     undo.add(() => removeSandbox(directory));
@@ -39,9 +40,10 @@ export async function runUntilAsked(options: DevOptions): Promise<void> {
     const account = sandboxAlias(sandbox);
     const resumed = await resumeOrStart(session, account, directory);
     stopped.signal.throwIfAborted();
+    const deliveredTo = session.deliverWebhooks(account);
     sandbox.simulator?.startTraffic({ changesPerSecond: options.rate });
     undo.add(() => sandbox.simulator?.stopTraffic());
-    line.say(howToLookIn(sandbox, account, resumed));
+    line.say(howToLookIn(sandbox, account, resumed, deliveredTo));
     await watchAccount(session, account, line, asked);
   } catch (error) {
     // Asked to end while it started: that is what it does.
@@ -52,7 +54,12 @@ export async function runUntilAsked(options: DevOptions): Promise<void> {
   line.say('Everything is stopped.');
 }
 
-function howToLookIn({ temporalUi, psql, env }: Sandbox, account: string, resumed: boolean): string {
+function howToLookIn(
+  { temporalUi, psql, env }: Sandbox,
+  account: string,
+  resumed: boolean,
+  deliveredTo: string | null,
+): string {
   const places = [
     [`npx stripe-sync status ${account} --watch`, 'how far it is'],
     [`npx stripe-sync pause ${account}`, 'also: resume, resync, stop'],
@@ -62,6 +69,7 @@ function howToLookIn({ temporalUi, psql, env }: Sandbox, account: string, resume
   return [
     '',
     resumed ? `The account ${account} goes on where it stopped.` : `The account ${account} is syncing.`,
+    ...(deliveredTo === null ? [] : [`Webhooks are on: the simulator delivers to ${deliveredTo}`]),
     'Look at it from another terminal in this folder:',
     '',
     ...places.map(([place, shows]) => `  ${place.padEnd(width)}  ${shows}`),

@@ -10,6 +10,8 @@ export interface DevOptions {
   readonly temporalPort: number;
   readonly uiPort: number;
   readonly stripePort: number;
+  /** Whether the simulator delivers webhooks to the worker. */
+  readonly webhooks: boolean;
 }
 
 const HIGHEST_PORT = 65_535;
@@ -32,6 +34,7 @@ export function configureDev(command: Command): void {
     .option('--temporal-port <port>', 'of the Temporal server', port, 7233)
     .option('--ui-port <port>', "of Temporal's web UI", port, 8233)
     .option('--stripe-port <port>', 'of the Stripe simulator', port, 12_111)
+    .option('--no-webhooks', 'poll alone: the simulator delivers no webhooks to the worker')
     .action(async (options: DevOptions) => {
       if (options.for === undefined) await (await import('./dev-until-asked.js')).runUntilAsked(options);
       else await (await import('./dev-bounded.js')).runBounded({ ...options, for: options.for });

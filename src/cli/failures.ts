@@ -4,10 +4,10 @@ import { validateAlias } from '../config.js';
 import { UserError } from '../domain/failures.js';
 import { readAccount } from '../postgres/account-row.js';
 import { type ReadFailures, readFailures } from '../postgres/read-failures.js';
+import { isRunning } from '../temporal/launch-account.js';
 import { commandEnvironment } from './context.js';
 import { withDatabase } from './database.js';
 import { failuresText } from './failures-text.js';
-import { isRunning } from './signals.js';
 import { withTemporal } from './temporal-client.js';
 
 /** The shape of `failures --json`. Fields are added, never renamed. */

@@ -7,6 +7,7 @@ import { validateAlias } from '../config.js';
 import { UserError } from '../domain/failures.js';
 import { accountWorkflowId } from '../domain/ids.js';
 import { type RetriedEvent, type RetriedEvents, readRetried, retryEvents } from '../postgres/retry-events.js';
+import { isRunning } from '../temporal/launch-account.js';
 import { queryStatus } from './account-report.js';
 import { commandEnvironment } from './context.js';
 import { withDatabase } from './database.js';
@@ -14,7 +15,7 @@ import { assertKnown } from './failures.js';
 import { changes, oneLine } from './failures-text.js';
 import { createLiveLine } from './live-line.js';
 import { shutdownRequested, within } from './shutdown.js';
-import { isRunning, orNotRunning } from './signals.js';
+import { orNotRunning } from './signals.js';
 import { withTemporal } from './temporal-client.js';
 
 const LOOK_EVERY_MS = 500;

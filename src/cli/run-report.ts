@@ -20,6 +20,8 @@ export interface RunReport {
   readonly sinceCreated: Spread;
   readonly sinceVisible: Spread;
   readonly comparison: Comparison;
+  /** Null where the simulator delivers none. */
+  readonly webhooks: { readonly delivered: number; readonly failed: number } | null;
   /** Whether nothing was left to do when the tables were compared. */
   readonly settled: boolean;
 }
@@ -119,8 +121,14 @@ async function reportRun({ client, pool, simulator, account, since }: RunToRepor
     sinceCreated: spread(sinceCreated),
     sinceVisible: spread(sinceVisible),
     comparison,
+    webhooks: webhooksOf(simulator),
     settled: seen === events.length && outcomes.pending === 0 && backfilled,
   };
+}
+
+function webhooksOf(simulator: Simulator): RunReport['webhooks'] {
+  const { sent, delivered, failed } = simulator.deliveryStats();
+  return sent === 0 ? null : { delivered, failed };
 }
 
 function spread(values: readonly number[]): Spread {
@@ -136,12 +144,17 @@ export function isRight({ settled, comparison, outcomes }: RunReport): boolean {
 export function runReportText(report: RunReport): string {
   const { comparison, outcomes } = report;
   const seconds = ({ median, worst }: Spread) => `median ${median.toFixed(2)} s, worst ${worst.toFixed(2)} s`;
+  const quicker =
+    report.sinceVisible.median < 0 ? ' (below 0: the webhook came before the list showed the event)' : '';
   const counts = Object.entries(outcomes).map(([name, count]) => `${count} ${name}`);
   const lines = [
     `events     ${report.generated} generated, ${report.seen} seen: ${counts.join(', ')}`,
     `late       ${report.late.count} surfaced behind newer ones (worst ${report.late.maxSeconds} s), ${report.leaks} behind the cursor`,
     `latency    from created to committed: ${seconds(report.sinceCreated)}`,
-    `           from visible to committed: ${seconds(report.sinceVisible)}`,
+    `           from visible to committed: ${seconds(report.sinceVisible)}${quicker}`,
+    report.webhooks === null
+      ? 'webhooks   none: polling alone'
+      : `webhooks   ${report.webhooks.delivered} delivered, ${report.webhooks.failed} given up`,
     `tables     ${comparison.equal} rows and ${comparison.tombstones} tombstones are equal, ${comparison.differences.length} differ`,
   ];
   const invisible = Object.entries(comparison.invisible).map(([object, count]) => `${count} ${object}`);

@@ -1,4 +1,4 @@
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Command } from 'commander';
 import { pauseSignal, resumeSignal } from '../../workflows/messages.js';
 import { validateAlias } from '../config.js';
@@ -48,15 +48,5 @@ export async function orNotRunning<T>(account: string, call: () => Promise<T>): 
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     throw new UserError(`${account} does not run. Start it with: stripe-sync start ${account}`);
-  }
-}
-
-export async function isRunning(client: Client, account: string): Promise<boolean> {
-  try {
-    const { status } = await client.workflow.getHandle(accountWorkflowId(account)).describe();
-    return status.name === 'RUNNING';
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
-    throw error;
   }
 }

@@ -1,16 +1,12 @@
-import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
-import type { AccountInput } from '../../workflows/account.js';
-import { findableBy } from '../../workflows/search-attributes.js';
 import { type AccountSettings, DEFAULT_SETTINGS } from '../../workflows/settings.js';
 import { UserError } from '../domain/failures.js';
-import { accountWorkflowId } from '../domain/ids.js';
-import { ensureSchedules } from '../temporal/schedules.js';
+import { type AccountTerms, isRunning, launchAccount, scheduleAccount } from '../temporal/launch-account.js';
 import { hasSearchAttributes } from '../temporal/search-attributes.js';
 import { orSay } from './schedule-failure.js';
 import { type ScheduleOptions, scheduleSettings } from './schedule-options.js';
-import { isRunning } from './signals.js';
-import { hasWorker } from './task-queue.js';
+import { whyNoWorker } from './task-queue.js';
 
 /** Durations in seconds. What is left out is as in `DEFAULT_SETTINGS`. */
 export interface StartOptions extends ScheduleOptions {
@@ -43,40 +39,24 @@ export async function startAccount(
 ): Promise<void> {
   if (await isRunning(client, account)) throw runsAlready(account);
   await runPreflight(client, taskQueue, account, options.stripeAccount);
-  const searchAttributes = await hasSearchAttributes(client);
-  const input: AccountInput = {
-    account,
-    settings: settingsOf(options, searchAttributes),
-    fresh: options.fresh ?? false,
-  };
-  try {
-    await client.workflow.start('account', {
-      workflowId: accountWorkflowId(account),
-      taskQueue,
-      args: [input],
-      staticSummary: `Stripe account ${account} to PostgreSQL`,
-      // Activities and children inherit it: where tasks pile up, each account gets its share of the workers.
-      priority: { fairnessKey: account },
-      ...findableBy(searchAttributes, account),
-    });
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) throw runsAlready(account);
-    throw error;
-  }
-  const { types, enabled } = input.settings.backfill;
-  await orSay(account, NOT_SCHEDULED, () =>
-    ensureSchedules(client, {
-      account,
-      taskQueue,
-      types,
-      settings: scheduleSettings(options, enabled),
-      searchAttributes,
-    }),
-  );
+  const terms = termsOf(options, taskQueue, await hasSearchAttributes(client));
+  if (!(await launchAccount(client, account, terms))) throw runsAlready(account);
+  await orSay(account, NOT_SCHEDULED, () => scheduleAccount(client, account, terms));
 }
 
 export const NOT_SCHEDULED =
   'it runs, but not all of its schedules are set, so what changes without an event may go unseen, and old events stay';
+
+/** @param searchAttributes whether the namespace knows `StripeAccount` and `StripeObject` */
+export function termsOf(options: StartOptions, taskQueue: string, searchAttributes: boolean): AccountTerms {
+  const settings = settingsOf(options, searchAttributes);
+  return {
+    taskQueue,
+    settings,
+    schedules: scheduleSettings(options, settings.backfill.enabled),
+    fresh: options.fresh ?? false,
+  };
+}
 
 function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSettings {
   const { lag, backfill, poll, rescan, parking } = DEFAULT_SETTINGS;
@@ -116,11 +96,7 @@ async function runPreflight(
   account: string,
   stripeAccount: string | undefined,
 ): Promise<void> {
-  if (!(await hasWorker(client, taskQueue))) {
-    throw new UserError(
-      `No worker polls the task queue ${taskQueue}, so nothing would run. Start one with: stripe-sync worker`,
-    );
-  }
+  await assertWorker(client, taskQueue);
   try {
     await client.workflow.execute('preflight', {
       workflowId: `${account}/preflight`,
@@ -132,17 +108,25 @@ async function runPreflight(
     });
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;
-    throw new UserError(`${account} is not started. ${preflightReason(error.cause)}`);
+    const otherwise =
+      'No worker checked it within 25 seconds: see whether one runs (stripe-sync worker), and its log.';
+    throw new UserError(`${account} is not started. ${workersReason(error.cause) ?? otherwise}`);
   }
 }
 
-/** The worker's words where it said any; it has the key and the way to PostgreSQL, this process has neither. */
-function preflightReason(cause: Error | undefined): string {
+/** @throws UserError where no worker polls the task queue, or none of those that do gets its tasks */
+export async function assertWorker(client: Client, taskQueue: string): Promise<void> {
+  const why = await whyNoWorker(client, taskQueue);
+  if (why !== null) throw new UserError(why);
+}
+
+/** The worker's words, null where it said none; it has the key and the way to PostgreSQL, this process has neither. */
+export function workersReason(cause: Error | undefined): string | null {
   if (cause instanceof ActivityFailure && cause.cause instanceof ApplicationFailure) {
     const { type, message } = cause.cause;
     if (type === 'Configuration') return `${message} The worker needs it: restart it afterwards.`;
     if (type?.startsWith('PostgreSQL/')) return `${message} Check PostgreSQL and the worker's DATABASE_URL.`;
     return message;
   }
-  return 'No worker checked it within 25 seconds: see whether one runs (stripe-sync worker), and its log.';
+  return null;
 }

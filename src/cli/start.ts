@@ -1,14 +1,17 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_SETTINGS } from '../../workflows/settings.js';
 import { loadConfig, validateAlias } from '../config.js';
+import { UserError } from '../domain/failures.js';
 import { typesToList } from '../stripe/listings.js';
+import { FOLLOW_SECONDS } from '../temporal/follow-schedule.js';
 import { followBackfill } from './backfill-progress.js';
 import { commandEnvironment } from './context.js';
 import { parseDuration, parseWhole, span } from './duration.js';
 import { withDatabaseIfAny } from './listing-progress.js';
 import { scheduleOptions } from './schedule-options.js';
 import { shutdownRequested } from './shutdown.js';
-import { type StartOptions, startAccount } from './start-account.js';
+import { startAccount } from './start-account.js';
+import { type ConnectedOptions, startConnected } from './start-connected.js';
 import { withTemporal } from './temporal-client.js';
 import { embeddedText, parseTypes } from './types-option.js';
 
@@ -33,6 +36,16 @@ export function configureStart(command: Command): void {
       '--stripe-account <id>',
       'a connected account (acct_…), read with the key of its platform; the alias keeps it',
       parseStripeAccount,
+    )
+    .option(
+      '--all-connected',
+      'in place of the account itself: all accounts that are connected to it, each under its id, and those to come',
+    )
+    .addOption(
+      new Option(
+        '--follow-interval <duration>',
+        `with --all-connected: time between two looks for newly connected accounts (default: ${span(FOLLOW_SECONDS)})`,
+      ).argParser(parseDuration('10s', '1d')),
     )
     .option('--no-backfill', 'take only what changes from now on')
     .option('--types <names>', 'backfill only these: object or table names, separated by commas', parseTypes)
@@ -78,16 +91,21 @@ export function configureStart(command: Command): void {
       '--wait',
       'until the first backfill is done, with progress (on a terminal always; Ctrl-C leaves it)',
     )
-    .action(async (alias: string, options: StartOptions & { readonly wait?: boolean }) => {
+    .action(async (alias: string, options: StartCommandOptions) => {
       const account = validateAlias(alias);
+      assertMeantForOne(options);
       const env = commandEnvironment();
       const { taskQueue } = loadConfig(env, { sandbox: true });
       await withTemporal(env, async (client) => {
         const { types } = options;
-        await startAccount(client, taskQueue, account, {
-          ...options,
-          ...(types === undefined ? {} : { types: typesToList(types) }),
-        });
+        const asked = { ...options, ...(types === undefined ? {} : { types: typesToList(types) }) };
+        if (options.allConnected) {
+          const { said, refused } = await startConnected(client, taskQueue, account, asked);
+          process.stdout.write(`${said.join('\n')}\n`);
+          if (refused.length > 0) throw new UserError(refused.join('\n'));
+          return;
+        }
+        await startAccount(client, taskQueue, account, asked);
         process.stdout.write(`${account} runs. See how far it is: stripe-sync status ${account}\n`);
         if (types !== undefined) process.stdout.write(embeddedText(types));
         if (options.backfill === false || !(options.wait || process.stdout.isTTY)) return;
@@ -99,6 +117,25 @@ export function configureStart(command: Command): void {
         if (left.signal.aborted) process.stdout.write('The backfill goes on without being watched.\n');
       });
     });
+}
+
+interface StartCommandOptions extends ConnectedOptions {
+  readonly allConnected?: boolean;
+  readonly wait?: boolean;
+}
+
+/** @throws UserError (wrong usage) where options contradict each other */
+function assertMeantForOne(options: StartCommandOptions): void {
+  const { allConnected = false, followInterval, stripeAccount, wait = false } = options;
+  if (!allConnected && followInterval !== undefined) {
+    throw new UserError('--follow-interval needs --all-connected: nothing is followed without it.', 2);
+  }
+  if (allConnected && stripeAccount !== undefined) {
+    throw new UserError('Give --stripe-account for one connected account, or --all-connected for all.', 2);
+  }
+  if (allConnected && wait) {
+    throw new UserError('--wait is for one account. See each of them with: stripe-sync status ALIAS', 2);
+  }
 }
 
 function parseStripeAccount(id: string): string {

@@ -14,7 +14,7 @@ interface Paced {
  * One client per account, made when it is first needed; the key comes from the worker's environment. Accounts that
  * share a key share its pace. Throws a `UserError` where the environment sets a rate that is none.
  *
- * @param connectedAccountOf which connected account an alias reads; without it, each reads the account of its key
+ * @param connectedAccountOf which connected account an alias reads, and with whose key; without it, each reads the account of its key
  */
 export function createStripeClients(
   env: Environment,
@@ -22,7 +22,7 @@ export function createStripeClients(
   connectedAccountOf?: (account: string) => Promise<ConnectedAccount>,
 ) {
   const { perEndpoint, total } = requestRatesOf(env);
-  /** By alias and connected account. */
+  /** By alias, connected account and alias of the key. */
   const clients = new Map<string, Paced>();
   const known = new Map<string, StripeClient>();
   const paces = new Map<string, RequestPace>();
@@ -37,11 +37,11 @@ export function createStripeClients(
     return pace;
   };
 
-  function clientFor(account: string, stripeAccount: string | null): StripeClient {
-    const name = `${account} ${stripeAccount ?? ''}`;
+  function clientFor(account: string, stripeAccount: string | null, keyAlias: string | null): StripeClient {
+    const name = `${account} ${stripeAccount ?? ''} ${keyAlias ?? ''}`;
     const found = clients.get(name);
     if (found !== undefined) return found.client;
-    const apiKey = apiKeyOf(env, account);
+    const apiKey = apiKeyOf(env, keyAlias ?? account);
     const direct = createStripeClient({
       apiKey,
       baseUrl,
@@ -60,15 +60,15 @@ export function createStripeClients(
   ): Promise<StripeClient> {
     const found = known.get(account);
     if (found !== undefined) return found;
-    const { stripeAccount, isFinal } = await lookUp(account);
-    const client = clientFor(account, stripeAccount);
+    const { stripeAccount, keyAlias, isFinal } = await lookUp(account);
+    const client = clientFor(account, stripeAccount, keyAlias);
     if (isFinal) known.set(account, client);
     return client;
   }
 
   return {
     of(account: string): StripeClient {
-      if (connectedAccountOf === undefined) return clientFor(account, null);
+      if (connectedAccountOf === undefined) return clientFor(account, null, null);
       return {
         get: async (path, options) => (await lookedUp(account, connectedAccountOf)).get(path, options),
         close: () => known.get(account)?.close(),

@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import type { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { type SandboxConfig, webhookSecretsOf } from '../config.js';
+import { type SandboxConfig, type WorkerVersion, webhookSecretsOf } from '../config.js';
+import { UserError } from '../domain/failures.js';
 import type { Handlers } from '../handlers/define-handlers.js';
 import { createHandlerRunner } from '../handlers/run-handler.js';
 import { readConnectedAccount } from '../postgres/connected-account.js';
@@ -28,6 +31,16 @@ export interface WebhookOptions {
   readonly host: string;
   readonly port: number;
   readonly dedupe?: Dedupe | undefined;
+  /** The secrets that may sign deliveries to an account; those of the environment unless told. */
+  readonly secretsOf?: ((alias: string) => readonly string[]) | undefined;
+}
+
+export interface WorkerParts {
+  readonly handlers?: Handlers | undefined;
+  readonly webhooks?: WebhookOptions | undefined;
+  readonly version?: WorkerVersion | undefined;
+  /** `HOST:PORT` for Prometheus. */
+  readonly metricsAddress?: string | undefined;
 }
 
 /**
@@ -39,10 +52,9 @@ export async function startWorker(
   config: SandboxConfig & { readonly databaseUrl: string },
   target: TemporalTarget,
   log: Logger,
-  handlers?: Handlers,
-  webhooks?: WebhookOptions,
+  { handlers, webhooks, version, metricsAddress }: WorkerParts = {},
 ): Promise<RunningWorker> {
-  const secretsOf = webhooks === undefined ? undefined : webhookSecretsOf(env);
+  const secretsOf = webhooks === undefined ? undefined : (webhooks.secretsOf ?? webhookSecretsOf(env));
   const undo = createUndoStack();
   const stopping = new AbortController();
   try {
@@ -63,7 +75,8 @@ export async function startWorker(
       readConnectedAccount(pool, account),
     );
     undo.add(stripe.close);
-    installRuntime(log);
+    if (metricsAddress !== undefined) await assertFree(metricsAddress);
+    installRuntime(log, metricsAddress);
     const connection = await connectWorker(target);
     undo.add(() => connection.close());
     if (handlers !== undefined) undo.add(keepRunningOnFloatingRejections(log));
@@ -81,6 +94,7 @@ export async function startWorker(
       log,
       inbox,
       handlers: handlers === undefined ? undefined : createHandlerRunner(handlers, { pool }),
+      version,
       stopping: stopping.signal,
     });
     const ended = runToItsEnd(worker, undo.run);
@@ -109,6 +123,23 @@ export async function startWorker(
  */
 async function assertServed(env: NodeJS.ProcessEnv, namespace: string): Promise<void> {
   await withTemporal(env, (client) => client.workflowService.describeNamespace({ namespace }));
+}
+
+/** The core only logs, as one of its own lines, that it cannot listen. */
+async function assertFree(address: string): Promise<void> {
+  const [, host = '', port] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
+  const server = createServer();
+  try {
+    server.listen(Number(port), host);
+    await once(server, 'listening');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UserError(
+      `The metrics cannot be served at ${address} (${code}): name another port with --metrics.`,
+    );
+  }
+  server.close();
+  await once(server, 'close');
 }
 
 async function runToItsEnd(worker: Worker, close: () => Promise<void>): Promise<void> {

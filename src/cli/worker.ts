@@ -1,5 +1,6 @@
+import { isIP } from 'node:net';
 import { type Command, Option } from 'commander';
-import { loadConfig } from '../config.js';
+import { loadConfig, workerVersionOf } from '../config.js';
 import { UserError } from '../domain/failures.js';
 import { loadHandlers } from '../handlers/load-handlers.js';
 import { temporalTarget } from '../temporal/connection.js';
@@ -15,6 +16,10 @@ interface WorkerCommandOptions {
   readonly webhooks?: number;
   readonly webhooksHost?: string;
   readonly dedupe?: Dedupe;
+  readonly metrics?: number;
+  readonly metricsHost?: string;
+  readonly deployment?: string;
+  readonly buildId?: string;
 }
 
 const LOOPBACK = '127.0.0.1';
@@ -29,17 +34,28 @@ export function configureWorker(command: Command): void {
         '--dedupe <by>',
         'tell events by their payload, for senders whose event ids cannot be used',
       ).choices(['payload']),
-    );
+    )
+    .option('--metrics <port>', 'metrics for Prometheus at /metrics on this port', parseWhole(1, 65_535))
+    .option('--metrics-host <host>', `the address to serve them at (default: ${LOOPBACK})`)
+    .option('--deployment <name>', 'the worker deployment that this is a version of (STRIPE_SYNC_DEPLOYMENT)')
+    .option('--build-id <id>', 'which version: what you call the build (STRIPE_SYNC_BUILD_ID)');
   command.action(async (options: WorkerCommandOptions) => {
     const webhooks = webhookOptions(options);
+    const metricsAddress = metricsAddressOf(options);
     const handlers =
       options.handlers === undefined ? undefined : await loadHandlers(options.handlers, process.cwd());
     const env = commandEnvironment();
+    const version = workerVersionOf(env, options);
     const config = loadConfig(env);
     const target = temporalTarget(env);
     const log = createLogger(config.logLevel);
     const handling = handlers === undefined ? {} : { handlers: Object.keys(handlers) };
-    const worker = await startWorker(env, config, target, log, handlers, webhooks);
+    const worker = await startWorker(env, config, target, log, {
+      handlers,
+      webhooks,
+      version,
+      metricsAddress,
+    });
     const receiving = worker.webhooksPort === undefined ? {} : { webhooks: worker.webhooksPort };
     log.info(
       {
@@ -48,6 +64,8 @@ export function configureWorker(command: Command): void {
         taskQueue: config.taskQueue,
         ...handling,
         ...receiving,
+        ...(metricsAddress === undefined ? {} : { metrics: metricsAddress }),
+        ...(version === undefined ? {} : { deployment: version.deploymentName, buildId: version.buildId }),
       },
       'the worker runs',
     );
@@ -55,6 +73,17 @@ export function configureWorker(command: Command): void {
     log.info('the worker stops: what runs is given time to end');
     await worker.stop();
   });
+}
+
+/** @throws UserError (wrong usage) where an address is given, and nothing to serve there */
+function metricsAddressOf({ metrics, metricsHost }: WorkerCommandOptions): string | undefined {
+  if (metrics === undefined) {
+    if (metricsHost === undefined) return undefined;
+    throw new UserError('--metrics-host needs --metrics PORT: no metrics are kept without it.', 2);
+  }
+  const host = metricsHost ?? LOOPBACK;
+  if (isIP(host) === 0) throw new UserError('--metrics-host takes an IP address, such as 0.0.0.0.', 2);
+  return `${host.includes(':') ? `[${host}]` : host}:${metrics}`;
 }
 
 /** @throws UserError (wrong usage) where something is said of webhooks, and none are to be received */

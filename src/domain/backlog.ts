@@ -38,7 +38,7 @@ export interface CatchUpReport {
 }
 
 /** What is younger than that a pass reads just as soon. */
-const FROM_SECONDS = 60;
+export const BACKLOG_FROM_SECONDS = 60;
 
 /**
  * The backlog of an account whose last pass did not get to the list's end, or null where there is none that is worth
@@ -49,7 +49,7 @@ export function backlogOf(state: AccountState): Backlog | null {
   if (caughtUp || cursor === null || stripeNow === null || trouble !== null) return null;
   const to = firstUnsettledSecond(stripeNow, lag.seconds);
   // The cursor's own second may hold more than the cursor has passed.
-  if (to - cursor.created < FROM_SECONDS) return null;
+  if (to - cursor.created < BACKLOG_FROM_SECONDS) return null;
   const { created: from } = cursor;
   return { from, to, ranges: [rangeOf(0, from, to)], newest: null, listed: 0 };
 }

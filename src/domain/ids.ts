@@ -32,6 +32,11 @@ export function rescanWorkflowId(account: string, deep: boolean): string {
   return `${account}/rescan/${deep ? 'deep' : 'rolling'}`;
 }
 
+/** Of whatever looks for accounts that are connected to a platform, and of the schedule that starts it. */
+export function connectedWorkflowId(platform: string): string {
+  return `${platform}/connected`;
+}
+
 /** Bytes in UTF-8, at most: each half of a pair counts as three. */
 function bytesOf(text: string): number {
   let bytes = 0;

@@ -27,6 +27,11 @@ export interface PassOptions {
   readonly pageCap: number;
   readonly lagSeconds: number;
   readonly maxLagSeconds: number;
+  /**
+   * A page with more behind it that ends so many seconds before what has settled ends the read for news: a backlog is
+   * for another kind of walk. Null, or nothing: it is read like any other news.
+   */
+  readonly backlogSeconds?: number | null;
   /** For a gap's end where Stripe's answers carry no time: our own clock, in seconds. */
   readonly ourNow: number;
 }
@@ -51,6 +56,8 @@ export interface PassResult {
   readonly readAt: number | null;
   /** Whether Stripe did not know a position either that it had just listed. */
   readonly nowhere: boolean;
+  /** Whether it left a backlog to another walk. */
+  readonly isBacklog: boolean;
 }
 
 /** Reads behind the news in one pass, at most, and two more for each page of news: the next pass must not wait. */
@@ -71,19 +78,21 @@ export function* pass(before: Reading, options: PassOptions): Generator<PassStep
   let next = newsStart(before.trail, before.news);
   let fresh = 0;
   let news = 0;
+  let isBacklog = false;
 
   const take = (start: number, page: ListPage): void => {
     if (page.news > 0) fresh += 1;
     news += page.news;
     readAt ??= page.readAt;
     complete = !page.hasMore;
+    isBacklog = !complete && isFarBehind(page, options);
     reading = withRead(reading, start, page, options);
     const newest = page.listed[0]?.id;
     const reached = reading.trail.findIndex(({ id }) => id === newest);
     next = reached === -1 ? reading.trail.length : reached + 1;
   };
 
-  while (!complete && fresh < options.pageCap) {
+  while (!complete && !isBacklog && fresh < options.pageCap) {
     const start = next;
     const after = placeBefore(reading, start);
     if (after === null) {
@@ -95,7 +104,7 @@ export function* pass(before: Reading, options: PassOptions): Generator<PassStep
       if (answer === 'lost') {
         losses += 1;
         if (isReanchored || (start > 0 && losses > 1))
-          return { reading, complete: false, readAt: null, nowhere: true };
+          return { reading, complete: false, readAt: null, nowhere: true, isBacklog: false };
         if (start > 0) {
           // What was listed a moment ago is not to be found. The cursor has stood for longer.
           reading = { ...reading, trail: [] };
@@ -130,7 +139,13 @@ export function* pass(before: Reading, options: PassOptions): Generator<PassStep
     if (reading.cursor === null && reading.trail.length === 0)
       reading = { ...reading, anchor: Math.max(reading.anchor, readAt - options.lagSeconds - 1) };
   }
-  return { reading, complete, readAt, nowhere: false };
+  return { reading, complete, readAt, nowhere: false, isBacklog };
+}
+
+function isFarBehind({ listed: [newest], readAt }: ListPage, options: PassOptions): boolean {
+  const { backlogSeconds = null, lagSeconds } = options;
+  if (backlogSeconds === null || newest === undefined || readAt === null) return false;
+  return readAt - newest.created >= backlogSeconds + lagSeconds;
 }
 
 /** The event after which stretch `start` begins; null for the list's beginning at the anchor. */

@@ -95,6 +95,14 @@ export async function noteDeepRescan(pool: Pool, account: string, to: number): P
   await pool.query(NOTE_DEEP_RESCAN, [account, to]);
 }
 
+const NOTE_API_VERSION = `
+update stripe_sync.accounts set api_version = $2 where account = $1 and api_version is null`;
+
+/** For an account that had no event yet when it was opened: nobody could tell in which version they come. */
+export async function noteApiVersion(pool: Pool, account: string, apiVersion: string): Promise<void> {
+  await pool.query(NOTE_API_VERSION, [account, apiVersion]);
+}
+
 const MARK_BACKFILLED = `update stripe_sync.accounts set backfilled_at = now() where account = $1`;
 
 const MARK_NOT_BACKFILLED = `update stripe_sync.accounts set backfilled_at = null where account = $1`;

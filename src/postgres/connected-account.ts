@@ -3,17 +3,19 @@ import type { Pool } from 'pg';
 /** Which Stripe account an alias reads: one that is connected to the account of the key, or (null) that one itself. */
 export interface ConnectedAccount {
   readonly stripeAccount: string | null;
+  /** The alias whose key it is read with; null: the alias itself. */
+  readonly keyAlias: string | null;
   /** Whether the alias was opened with it, after which it stays. */
   readonly isFinal: boolean;
 }
 
 const READ = `
-select stripe_account as "stripeAccount", cursor_created is not null as "isFinal"
+select stripe_account as "stripeAccount", key_alias as "keyAlias", cursor_created is not null as "isFinal"
 from stripe_sync.accounts where account = $1`;
 
 export async function readConnectedAccount(pool: Pool, account: string): Promise<ConnectedAccount> {
   const { rows } = await pool.query<ConnectedAccount>(READ, [account]);
-  return rows[0] ?? { stripeAccount: null, isFinal: false };
+  return rows[0] ?? { stripeAccount: null, keyAlias: null, isFinal: false };
 }
 
 const NOTE = `

@@ -5,12 +5,15 @@ export interface KnownAccountRow {
   readonly keyAccount: string | null;
   /** The connected account that is read with the key of its platform; null: the account of the key. */
   readonly stripeAccount: string | null;
+  /** The alias of the platform whose key that is; null: the alias itself. */
+  readonly keyAlias: string | null;
   /** The API version that objects are read in. */
   readonly apiVersion: string | null;
 }
 
 const READ_KNOWN_ACCOUNT = `
-select key_account as "keyAccount", stripe_account as "stripeAccount", api_version as "apiVersion"
+select key_account as "keyAccount", stripe_account as "stripeAccount", key_alias as "keyAlias",
+  api_version as "apiVersion"
 from stripe_sync.accounts where account = $1`;
 
 /** What is noted of an alias; null where it was never started. */

@@ -11,6 +11,7 @@ export interface TemporalTarget {
 }
 
 const DEFAULT_ADDRESS = 'localhost:7233';
+const LOOPBACK = /^(localhost|127(?:\.\d+){3}|\[::1\])(:\d+)?$/;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Whether the environment or a profile names a Temporal server. */
@@ -22,7 +23,10 @@ export function isTemporalConfigured(env: NodeJS.ProcessEnv): boolean {
 export function temporalTarget(env: NodeJS.ProcessEnv): TemporalTarget {
   const { connectionOptions, namespace } = configOf(env);
   const address = connectionOptions.address ?? DEFAULT_ADDRESS;
-  return { address, namespace: namespace ?? 'default', options: { ...connectionOptions, address } };
+  // A key alone implies TLS, which a server on this machine does not speak: the sandbox's, beside a key for elsewhere.
+  const isImplied = connectionOptions.tls === true && LOOPBACK.test(address);
+  const options = { ...connectionOptions, ...(isImplied ? { tls: false } : {}), address };
+  return { address, namespace: namespace ?? 'default', options };
 }
 
 function configOf(env: NodeJS.ProcessEnv): ClientConnectConfig {
@@ -51,12 +55,25 @@ export async function connectClient(target: TemporalTarget): Promise<Client> {
   }
 }
 
-/** Connects a worker, whose connection is the core's own. */
+/**
+ * Connects a worker, whose connection is the core's own.
+ * @throws UserError after 10 seconds at most, however long the core would go on trying
+ */
 export async function connectWorker(target: TemporalTarget): Promise<NativeConnection> {
+  const connecting = NativeConnection.connect(target.options);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const reason = new Error(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`);
+    timer = setTimeout(reject, CONNECT_TIMEOUT_MS, reason);
+  });
   try {
-    return await NativeConnection.connect(target.options);
+    return await Promise.race([connecting, late]);
   } catch (error) {
+    // One that comes after all is nobody's.
+    connecting.then((connection) => connection.close()).catch(() => undefined);
     throw unreachable(target, error);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What an account's schedules are: what comes when, and what it starts. */
 import { ScheduleOverlapPolicy } from '@temporalio/client';
+import type { FollowInput } from '../../activities/follow-connected.js';
 import type { RefreshInput } from '../../activities/plan-refresh.js';
 import type { PruneInput } from '../../activities/prune-account.js';
 import type { AuditInput } from '../../workflows/audit.js';
@@ -49,9 +50,9 @@ export function scheduleId(account: string, name: ScheduleName): string {
 export interface Plan {
   readonly scheduleId: string;
   readonly everySeconds: number;
-  readonly workflowType: ScheduleName;
+  readonly workflowType: ScheduleName | 'connected';
   readonly taskQueue: string;
-  readonly input: RefreshInput | PruneInput | AuditInput;
+  readonly input: RefreshInput | PruneInput | AuditInput | FollowInput;
   readonly summary: string;
   readonly searchAttributes: boolean;
   readonly account: string;

@@ -28,7 +28,7 @@ export async function ensureSchedules(client: Client, scheduled: ScheduledAccoun
   await allOf(SCHEDULES, async (name) => {
     const plan = planOf(scheduled, name);
     if (plan === null) await remove(client, scheduled.account, name);
-    else await put(client, plan);
+    else await putSchedule(client, plan);
   });
 }
 
@@ -100,7 +100,8 @@ function secondsOf(date: Date): number {
 /** A start that finds a schedule which somebody deletes at that moment makes it anew. */
 const ROUNDS = 3;
 
-async function put(client: Client, plan: Plan): Promise<void> {
+/** Makes one schedule what it should be. As `ensureSchedules`. */
+export async function putSchedule(client: Client, plan: Plan): Promise<void> {
   for (let round = 1; ; round += 1) {
     if (await create(client, plan)) return;
     const handle = client.schedule.getHandle(plan.scheduleId);
@@ -135,7 +136,8 @@ async function remove(client: Client, account: string, name: ScheduleName): Prom
   await unlessMissing(() => client.schedule.getHandle(scheduleId(account, name)).delete());
 }
 
-async function unlessMissing<T>(call: () => Promise<T>): Promise<T | null> {
+/** Null where the schedule that is asked is not there. */
+export async function unlessMissing<T>(call: () => Promise<T>): Promise<T | null> {
   try {
     return await call();
   } catch (error) {

@@ -5,7 +5,7 @@
 import type { Pool } from 'pg';
 import { INBOX_CHANNEL } from '../postgres/inbox-news.js';
 import { type InsertDeps, insertEventPage } from '../postgres/insert-event-page.js';
-import { readKnownAccount } from '../postgres/read-known-account.js';
+import { isStarted, STARTED } from '../postgres/is-started.js';
 import type { Outcome } from './outcomes.js';
 import type { DeliveredEvent } from './read-delivery.js';
 
@@ -60,7 +60,8 @@ export class DeadlineError extends Error {
 
 const KNOWN_EVENTS = 'select id from stripe_sync.events where account = $1 and id = any($2::text[])';
 
-const HINT = `select pg_notify('${INBOX_CHANNEL}', account) from stripe_sync.accounts where account = $1`;
+const HINT = `select pg_notify('${INBOX_CHANNEL}', account) from stripe_sync.accounts
+where account = $1 and ${STARTED}`;
 
 export function createWebhookInbox(options: WebhookInboxOptions): WebhookInbox {
   const { pool, log, groupSize = GROUP_SIZE } = options;
@@ -136,7 +137,7 @@ export function createWebhookInbox(options: WebhookInboxOptions): WebhookInbox {
 
 async function storeGroup(deps: InsertDeps, { account, seenAt, waiting }: Group): Promise<Stored[]> {
   const events = waiting.map(({ event }) => event);
-  if ((await readKnownAccount(deps.pool, account)) === null) return events.map(() => 'not started');
+  if (!(await isStarted(deps.pool, account))) return events.map(() => 'not started');
   const { inserted } = await insertEventPage(deps, {
     account,
     seenAt,

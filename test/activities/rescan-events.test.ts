@@ -34,6 +34,27 @@ describe('a rescan', () => {
     expect(room.logged.filter((line) => line.includes(leak?.id ?? '-'))).toHaveLength(1);
   });
 
+  it('notes in which version events come, where the account was opened without any', async () => {
+    const room = await createActivityRoom(database);
+    const noted = async () =>
+      (
+        await database.pool.query<{ version: string | null }>(
+          'select api_version as version from stripe_sync.accounts where account = $1',
+          [room.account],
+        )
+      ).rows[0]?.version;
+    await room.run('openAccount', { account: room.account, fresh: false, lagSeconds: 5 });
+    const now = room.now();
+    await rescan(room, now - 100, now);
+    expect(await noted()).toBeNull();
+    room.simulator.create('customer', {}, { created: now - 60, apiVersion: '2025-01-27.acacia' });
+    await rescan(room, now - 100, now);
+    expect(await noted()).toBe('2025-01-27.acacia');
+    room.simulator.create('customer', {}, { created: now - 30 });
+    await rescan(room, now - 100, now);
+    expect(await noted()).toBe('2025-01-27.acacia');
+  });
+
   it('finds nothing where nothing was missed', async () => {
     const room = await createActivityRoom(database);
     const now = room.now();

@@ -60,11 +60,12 @@ async function customersOf(account: string): Promise<number> {
 describe('a bounded run', () => {
   it('ends by itself with equal tables, and leaves neither a process nor a folder', async () => {
     const running = start(['dev', '--for', '10', '--seed', '3'], folder.path);
-    await running.says(/runs for 10 s \(seed 3\)/);
+    await running.says(/runs for 10 s \(seed 3\), with webhooks/);
     const family = descendantsOf(running.pid);
     const result = await running.finished;
     const { stdout } = result;
     expect(stdout).toMatch(/events +\d+ generated, \d+ seen/);
+    expect(stdout).toMatch(/webhooks +[1-9]\d* delivered, 0 given up/);
     expect(stdout).toMatch(/tables +1\d{3} rows and \d+ tombstones are equal, 0 differ/);
     expect(result.stdout).toContain("tables equal Stripe's truth");
     expectDone(result);
@@ -75,8 +76,9 @@ describe('a bounded run', () => {
 
   it('on a PostgreSQL and a Temporal of one’s own keeps the rows, and leaves no workflow there', async () => {
     const over = { DATABASE_URL: database.url, TEMPORAL_ADDRESS: address, STRIPE_SYNC_TASK_QUEUE: taskQueue };
-    const result = await run(['dev', '--for', '3'], folder.path, over);
+    const result = await run(['dev', '--for', '3', '--no-webhooks'], folder.path, over);
     expect(result.stdout).toContain("tables equal Stripe's truth");
+    expect(result.stdout).toMatch(/by polling alone[\s\S]*webhooks +none: polling alone/);
     expectDone(result);
     const account = /The account (demo-\w+) runs/.exec(result.stdout)?.[1] ?? '';
     expect(await customersOf(account)).toBeGreaterThanOrEqual(300);

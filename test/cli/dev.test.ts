@@ -151,6 +151,15 @@ describe('the sandbox', () => {
     dev = await startDev();
     expect(dev.output()).toContain('The account demo goes on where it stopped.');
     expect(dev.output()).not.toMatch(/History/);
+    expect(dev.output()).toMatch(
+      /Webhooks are on: the simulator delivers to http:\/\/127\.0\.0\.1:\d+\/webhooks\/demo/,
+    );
+    const delivered = () =>
+      query("select from stripe_sync.events where account = 'demo' and source = 'webhook'");
+    const deliveredBefore = (await delivered()).length;
+    await eventually(async () =>
+      (await delivered()).length > deliveredBefore ? null : 'no webhook came after the start',
+    );
     expect(await firstRunOf('demo')).toBe(before.run);
     expect((await query('select system_identifier from pg_control_system()'))[0]).toEqual(before.cluster);
     expect((await statusOf('demo')).counts.received).toBeGreaterThanOrEqual(before.received);

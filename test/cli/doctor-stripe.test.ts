@@ -312,7 +312,7 @@ describe('the account of the key', () => {
     stripeAccount: string | null = null,
   ): KnownAccount => ({
     told: true,
-    row: { keyAccount, apiVersion, stripeAccount },
+    row: { keyAccount, apiVersion, stripeAccount, keyAlias: null },
   });
 
   it.each([
@@ -411,6 +411,16 @@ describe('the webhook secret', () => {
       found: /^STRIPE_WEBHOOK_SECRET_ACME is set, and is no/,
     },
     { set: { STRIPE_WEBHOOK_SECRET: ' ' }, result: 'ok', found: /^none/ },
+    {
+      set: { STRIPE_WEBHOOK_SECRET: ' whsec_A1b2C3d4,, whsec_E5f6,\n' },
+      result: 'ok',
+      found: /^STRIPE_WEBHOOK_SECRET is set$/,
+    },
+    {
+      set: { STRIPE_WEBHOOK_SECRET: ',' },
+      result: 'warn',
+      found: /^STRIPE_WEBHOOK_SECRET is set, and is no/,
+    },
   ])('as in $set', async ({ set, result, found }) => {
     const report = named(await reportsFor({ STRIPE_API_KEY: undefined, ...set }), 'webhook secret');
     expect(report).toMatchObject({ result, found: expect.stringMatching(found) });

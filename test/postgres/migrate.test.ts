@@ -28,10 +28,11 @@ test('an empty database gets all schemas within a few seconds, and a second run 
     '0005_audits',
     '0006_change_numbers',
     '0007_transactions',
+    '0008_connected_accounts',
   ]);
   expect(report.tablesCreated).toHaveLength(objectTables().length);
   await assertMigrated(database.pool);
-  expect(await currentSchemaVersion(database.pool)).toBe(7);
+  expect(await currentSchemaVersion(database.pool)).toBe(8);
   expect(await run()).toEqual(nothingDone);
 });
 

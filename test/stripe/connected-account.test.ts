@@ -1,7 +1,9 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { checkAccount } from '../../activities/check-account.js';
 import { createStripeClients } from '../../src/cli/stripe-clients.js';
 import { noteConnectedAccount, readConnectedAccount } from '../../src/postgres/connected-account.js';
+import { noteAliasOfPlatform } from '../../src/postgres/followed-accounts.js';
 import { createSimulator } from '../../src/sandbox/simulator/index.js';
 import type { TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
@@ -67,4 +69,54 @@ it('an alias that holds one account is not started with another', async () => {
     /hold the connected account acct_held, not acct_other/,
   );
   await expect(check('of_key', 'acct_other')).rejects.toThrow(/hold the account of its key, not acct_other/);
+});
+
+it('an alias that stands for an account of a platform is read with the key of that platform', async () => {
+  const simulator = await createSimulator();
+  const clients = createStripeClients({ STRIPE_API_KEY_ACME: simulator.apiKey }, simulator.url, (account) =>
+    readConnectedAccount(database.pool, account),
+  );
+  onTestFinished(async () => {
+    clients.close();
+    await simulator.close();
+  });
+  const { account } = simulator.connectAccount();
+  await expect(clients.of(account).get('/v1/account')).rejects.toThrow(/set STRIPE_API_KEY_ACCT_/);
+  expect(await noteAliasOfPlatform(database.pool, account, 'acme')).toBe(true);
+  const { body } = await clients.of(account).get('/v1/account');
+  expect(body).toMatchObject({ id: account });
+  await database.pool.query('update stripe_sync.accounts set cursor_created = now() where account = $1', [
+    account,
+  ]);
+  expect(await noteAliasOfPlatform(database.pool, account, 'other')).toBe(true);
+  expect(await readConnectedAccount(database.pool, account)).toMatchObject({ keyAlias: 'acme' });
+});
+
+it('an alias that is the id of an account is not started with the data of another', async () => {
+  // Of other ids than the ones that the tests above have noted.
+  const simulator = await createSimulator({ seed: 2 });
+  const clients = createStripeClients({ STRIPE_API_KEY: simulator.apiKey }, simulator.url, (account) =>
+    readConnectedAccount(database.pool, account),
+  );
+  onTestFinished(async () => {
+    clients.close();
+    await simulator.close();
+  });
+  const silent = () => undefined;
+  const check = checkAccount({
+    pool: database.pool,
+    stripe: clients.of,
+    log: { info: silent, warn: silent, error: silent },
+    stopping: new AbortController().signal,
+  });
+  const run = (alias: string, stripeAccount?: string) =>
+    new MockActivityEnvironment().run(check, alias, stripeAccount);
+  const { account } = simulator.connectAccount();
+  await expect(run(account)).rejects.toThrow(
+    new RegExp(`key is of ${simulator.account}. Start it with: .* --stripe-account ${account}`),
+  );
+  await run(account, account);
+  await run(account);
+  await run(simulator.account);
+  await run('acme');
 });

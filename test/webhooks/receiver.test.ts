@@ -302,6 +302,22 @@ describe('the address', () => {
     expect(reply.headers.allow).toBe('POST');
   });
 
+  it('of an account whose start failed, which left the connected account it was to read: 404', async () => {
+    await room.database.pool.query(
+      "insert into stripe_sync.accounts (account, stripe_account) values ('failed', 'acct_1')",
+    );
+    const body = eventText();
+    const thin = eventText({ object: 'v2.core.event', type: 'v1.customer.created' });
+    expect(await room.deliver('failed', body)).toMatchObject({ status: 404 });
+    expect(await room.deliver('failed', thin)).toMatchObject({ status: 404 });
+    expect(await room.rows('failed')).toEqual([]);
+    await room.database.pool.query(
+      "update stripe_sync.accounts set cursor_created = now() where account = 'failed'",
+    );
+    expect(await room.deliver('failed', body)).toMatchObject({ status: 200, text: 'stored' });
+    expect((await room.deliver('failed', thin)).status).toBe(200);
+  });
+
   it('any content type will do', async () => {
     const account = await room.start();
     const body = eventText();

@@ -32,20 +32,21 @@ export async function checkStripe(
 ): Promise<CheckReport[]> {
   const { check } = createExaminer('Stripe');
   const webhooks = await check('webhook secret', () => webhookSecretFinding(env, account));
-  const { own, name, value: key } = accountVariable(env, 'STRIPE_API_KEY', account);
-  if (name === null || key === null) return [await check('key', () => noKey(own)), webhooks];
-
-  // An alias may read a connected account, and every request names it.
+  // An alias may read a connected account, and every request names it; and that with the key of its platform's alias.
   const known = await knownLater;
   const connected = known.told ? (known.row?.stripeAccount ?? null) : null;
+  const keyAlias = (known.told ? known.row?.keyAlias : null) ?? account;
+  const { own, name, value: key } = accountVariable(env, 'STRIPE_API_KEY', keyAlias);
+  if (name === null || key === null) return [await check('key', () => noKey(own)), webhooks];
   const told: Told[] = [];
   let clients: ReturnType<typeof createStripeClients>;
   let client: StripeClient;
   try {
-    apiKeyOf(env, account);
+    apiKeyOf(env, keyAlias);
     const { stripeApiBase } = loadConfig({ STRIPE_API_BASE: env.STRIPE_API_BASE }, { sandbox: true });
     clients = createStripeClients(env, stripeApiBase, async () => ({
       stripeAccount: connected,
+      keyAlias,
       isFinal: true,
     }));
     client = listeningFor(clients.of(account), told, machineNow);

@@ -42,8 +42,10 @@ export function webhookSecretFinding(env: Environment, alias: string): Finding {
   const { own, name, value } = accountVariable(env, 'STRIPE_WEBHOOK_SECRET', alias);
   if (name === null || value === null)
     return ok(`none in this environment (${own}, STRIPE_WEBHOOK_SECRET): events come by polling alone`);
-  // Several, while a secret rolls.
-  if (value.split(/[\s,]+/).every((secret) => /^whsec_\w+$/.test(secret))) return ok(`${name} is set`);
+  // As the receiver takes it apart: several, while a secret rolls.
+  const secrets = value.split(/[\s,]+/).filter((secret) => secret !== '');
+  if (secrets.length > 0 && secrets.every((secret) => /^whsec_\w+$/.test(secret)))
+    return ok(`${name} is set`);
   return warn(
     `${name} is set, and is no signing secret`,
     'Copy the signing secret of the endpoint (whsec_…) from the Stripe Dashboard (Developers, Webhooks).',

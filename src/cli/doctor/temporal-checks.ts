@@ -9,6 +9,7 @@ import { SEARCH_ATTRIBUTES } from '../../temporal/search-attributes.js';
 import { queryStatus } from '../account-report.js';
 import { span } from '../duration.js';
 import { time } from '../status-text.js';
+import { idleText, readTaskQueue } from '../task-queue.js';
 import { openClient } from '../temporal-client.js';
 import { temporalFailureText } from '../temporal-failure.js';
 import {
@@ -128,40 +129,28 @@ async function searchAttributesFinding(client: Client): Promise<Finding> {
 
 async function workersFinding(client: Client, taskQueue: string): Promise<Finding> {
   const [workflows, activities] = await Promise.all([
-    lastPoll(client, taskQueue, TASK_QUEUE_TYPE_WORKFLOW),
-    lastPoll(client, taskQueue, TASK_QUEUE_TYPE_ACTIVITY),
+    readTaskQueue(client, taskQueue, TASK_QUEUE_TYPE_WORKFLOW),
+    readTaskQueue(client, taskQueue, TASK_QUEUE_TYPE_ACTIVITY),
   ]);
-  if (workflows !== null && activities !== null) {
-    const secondsAgo = Math.max(workflows, activities);
-    return ok(`the task queue ${taskQueue} was polled for workflows and activities ${span(secondsAgo)} ago`);
+  if (workflows.servedSecondsAgo !== null && activities.servedSecondsAgo !== null) {
+    const secondsAgo = Math.max(workflows.servedSecondsAgo, activities.servedSecondsAgo);
+    const { current } = workflows;
+    const by =
+      current === null ? '' : `, by build ${current.buildId} of ${current.deploymentName}, the current one`;
+    return ok(
+      `the task queue ${taskQueue} was polled for workflows and activities ${span(secondsAgo)} ago${by}`,
+    );
   }
+  const idle = idleText(taskQueue, workflows.servedSecondsAgo === null ? workflows : activities);
+  if (idle !== null) return fail(idle.found, idle.remedy);
   const missing = [
-    ...(workflows === null ? ['workflows'] : []),
-    ...(activities === null ? ['activities'] : []),
+    ...(workflows.servedSecondsAgo === null ? ['workflows'] : []),
+    ...(activities.servedSecondsAgo === null ? ['activities'] : []),
   ].join(' or ');
   return fail(
     `no worker polls the task queue ${taskQueue} for ${missing}`,
     'Start one with: stripe-sync worker (where one runs, compare its STRIPE_SYNC_TASK_QUEUE and TEMPORAL_NAMESPACE).',
   );
-}
-
-/** A worker's long poll lasts a minute, so one that polls was seen within that and a bit. */
-const SEEN_WITHIN_SECONDS = 90;
-
-/** Seconds since a worker polled; null where none did lately. */
-async function lastPoll(
-  client: Client,
-  taskQueue: string,
-  taskQueueType: proto.temporal.api.enums.v1.TaskQueueType,
-): Promise<number | null> {
-  const { pollers } = await client.workflowService.describeTaskQueue({
-    namespace: client.options.namespace,
-    taskQueue: { name: taskQueue },
-    taskQueueType,
-  });
-  const last = Math.max(0, ...(pollers ?? []).map((poller) => Number(poller.lastAccessTime?.seconds ?? 0)));
-  const secondsAgo = Math.max(0, Math.round(Date.now() / 1000 - last));
-  return secondsAgo > SEEN_WITHIN_SECONDS ? null : secondsAgo;
 }
 
 async function workflowFinding(client: Client, account: string): Promise<Finding> {

@@ -3,12 +3,11 @@
  * any client, that keeps the truth which a mirror of it can be compared with.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { catalog, latestApiVersion } from './catalog.js';
-import { createChanges } from './changes.js';
+import { createAccountRoom, type SharedByAccounts, stillOfUse } from './account-room.js';
+import { latestApiVersion } from './catalog.js';
 import { createClock } from './clock.js';
+import { createConnectedAccounts } from './connected-accounts.js';
 import { createDeliveryRecord } from './delivery-record.js';
-import { embeddingParents } from './embedded-lists.js';
-import { createEventLog } from './event-log.js';
 import { createFaults } from './faults.js';
 import { type Answer, send, startHttpServer } from './http-server.js';
 import { randomText } from './ids.js';
@@ -17,19 +16,16 @@ import { createKeys } from './keys.js';
 import { createPageRecord } from './page-record.js';
 import { createRandom, type Random } from './random.js';
 import { createRateLimits } from './rate-limits.js';
-import { createReading } from './reading.js';
 import { createResponder } from './responder.js';
-import { listParents } from './routes.js';
 import { openSideDoor } from './side-door.js';
 import type { Simulator, SimulatorOptions } from './simulator.js';
 import { type RequestKind, surfacing } from './stats.js';
-import { createStore } from './store.js';
-import { createTraffic } from './traffic/traffic.js';
 import { readTruth, trueEvent, trueObject } from './truth.js';
 import { defaultVisibility } from './visibility.js';
 import { createWebhooks, type Webhooks } from './webhooks.js';
 
 export type { ChangeOptions, CreateOptions, SeedOptions } from './changes.js';
+export type { ConnectControls, ConnectedAccount, ConnectOptions } from './connected-accounts.js';
 export type { DeliveryAttempt, DeliveryStats, EventDelivery } from './delivery-record.js';
 export type { DeliverySettings, RetrySchedule } from './delivery-settings.js';
 export type { FaultKind, FaultRule, FaultSettings, Latency } from './faults.js';
@@ -46,28 +42,15 @@ export type { EndpointSecret, WebhookControls } from './webhooks.js';
 
 const DAY = 86_400;
 
-/** What an object can be listed under, embedded in, or expanded into. */
-function parentsOf(object: string): string[] {
-  const expandable: Readonly<Record<string, string>> = {
-    subscription: 'customer',
-    invoice_payment: 'invoice',
-  };
-  const extra = expandable[object];
-  return [
-    ...new Set([
-      ...listParents(object),
-      ...embeddingParents(object),
-      ...(extra === undefined ? [] : [extra]),
-    ]),
-  ];
-}
-
 /**
  * Starts a simulator. Rejects with the error of `listen` (EADDRINUSE, EACCES …) as it is when the port cannot be had.
  */
 export async function createSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { directory, host = '127.0.0.1' } = options;
-  const replayed = directory === undefined ? { entries: [], events: [] } : replayJournal(directory);
+  const replayed =
+    directory === undefined
+      ? { entries: [], events: [], connected: new Map<string, Change>() }
+      : replayJournal(directory);
   const known: AccountRecord | undefined = replayed.account;
   const seed = options.seed ?? known?.seed ?? 1;
   const run = (known?.run ?? 0) + 1;
@@ -84,13 +67,11 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     advancedSeconds: known?.advancedSeconds ?? 0,
   });
   const retention = options.retentionSeconds ?? 30 * DAY;
-  const store = createStore(parentsOf);
   const delivered = createDeliveryRecord();
-  const events = createEventLog(clock, retention, delivered.pendingOf);
-  store.putMany(replayed.entries);
-  // What has aged out long ago is of no use to anybody, and a sandbox may be resumed for months.
-  const kept = replayed.events.filter((event) => event.created >= clock.now() - 2 * retention);
-  events.addMany(kept);
+  const kept = stillOfUse(replayed, clock, retention);
+  const keptOfConnected = new Map(
+    [...replayed.connected].map(([id, left]) => [id, stillOfUse(left, clock, retention)]),
+  );
 
   const keys = createKeys(apiKey);
   for (const { secret, permissions } of known?.restrictedKeys ?? []) keys.addRestricted(secret, permissions);
@@ -118,23 +99,36 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     handler.handle?.(request, response),
   );
   const journal =
-    directory === undefined
-      ? undefined
-      : openJournal(directory, record(), { entries: replayed.entries, events: kept });
+    directory === undefined ? undefined : openJournal(directory, record(), kept, keptOfConnected);
 
-  const changes = createChanges({
-    store,
-    events,
+  const pages = createPageRecord();
+  const shared: SharedByAccounts = {
     clock,
     apiVersion,
-    accountMark,
     embeddedItems: options.embeddedItems ?? 10,
     visibility: options.visibility ?? defaultVisibility,
-    firstSequence: kept.reduce((next, event) => Math.max(next, event.sequence + 1), 0),
+    retentionSeconds: retention,
+    pendingOf: delivered.pendingOf,
+    pages,
+  };
+  const own = createAccountRoom(shared, {
+    account,
+    known: kept,
     randomOf,
     publish(change: Change, announced) {
       journal?.append(change);
-      webhooks?.publish(announced);
+      webhooks?.publish(account, announced);
+    },
+  });
+  const { store, events, changes, traffic } = own;
+  const connected = createConnectedAccounts({
+    shared,
+    platform: own,
+    known: keptOfConnected,
+    randomOf,
+    publish(id, change, announced) {
+      journal?.append(change, id);
+      webhooks?.publish(id, announced);
     },
   });
   webhooks = createWebhooks({
@@ -142,27 +136,21 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     record: delivered,
     changes,
     account,
+    isPlatform: connected.any,
     accountMark,
     known: known?.webhookEndpoints ?? [],
     randomOf,
     changed: () => journal?.record(record()),
   });
-  for (const entry of catalog.values()) {
-    if (entry.singleton && store.get(entry.object, entry.object) === undefined) {
-      changes.create(entry.object, {}, { event: false });
-    }
-  }
 
   const faults = createFaults(randomOf('faults'), options.faults);
   const limits = createRateLimits(() => performance.now() / 1000, options.limits);
-  const traffic = createTraffic(store, changes, randomOf('traffic'));
-  const pages = createPageRecord();
   const responder = createResponder({
     keys,
-    reading: createReading(store, events, pages),
+    own,
+    connected,
     faults,
     random: randomOf('damage'),
-    account,
     apiVersion,
   });
   const secrets = randomOf('restricted-keys');
@@ -244,7 +232,10 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
     startTraffic: traffic.start,
     stopTraffic: traffic.stop,
     makeChanges: traffic.make,
-    setVisibility: changes.setVisibility,
+    setVisibility(profile) {
+      changes.setVisibility(profile);
+      connected.setVisibility(profile);
+    },
     setFaults: faults.set,
     addFault: faults.add,
     setLimits: limits.set,
@@ -266,6 +257,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
       return secret;
     },
     ...webhooks.controls,
+    ...connected.controls,
     get(object, id) {
       const entry = store.get(object, id);
       return entry === undefined ? undefined : trueObject(store, entry);

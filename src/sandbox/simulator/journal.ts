@@ -35,10 +35,13 @@ export interface Replayed {
   readonly account?: AccountRecord;
   readonly entries: readonly Entry[];
   readonly events: readonly SimulatedEvent[];
+  /** By account: what each connected one had. */
+  readonly connected: ReadonlyMap<string, Change>;
 }
 
 export interface Journal {
-  append(change: Change): void;
+  /** @param connected the account that it happened in, unless it is the simulated one itself */
+  append(change: Change, connected?: string): void;
   record(account: AccountRecord): void;
   close(): void;
 }
@@ -64,6 +67,8 @@ interface EventLine {
 
 interface Line {
   account?: AccountRecord;
+  /** The connected account that the change is of. */
+  connected?: string;
   entries?: EntryLine[];
   events?: EventLine[];
 }
@@ -93,19 +98,20 @@ function eventLine({ object, objectId, changedAt, visibleAt, sequence, json }: S
   return `${head.slice(0, -1)},"event":${json}}`;
 }
 
-function changeLine({ entries, events }: Change): string {
-  return `{"entries":[${entries.map(entryLine).join(',')}],"events":[${events.map(eventLine).join(',')}]}\n`;
+function changeLine({ entries, events }: Change, connected?: string): string {
+  const whose = connected === undefined ? '' : `"connected":${JSON.stringify(connected)},`;
+  return `{${whose}"entries":[${entries.map(entryLine).join(',')}],"events":[${events.map(eventLine).join(',')}]}\n`;
 }
 
 const LINES_AT_ONCE = 200;
 
 /** Lines of many entries or events, a few hundred in each. */
-function* chunked(change: Change): Generator<string> {
+function* chunked(change: Change, connected?: string): Generator<string> {
   for (let at = 0; at < change.entries.length; at += LINES_AT_ONCE) {
-    yield changeLine({ entries: change.entries.slice(at, at + LINES_AT_ONCE), events: [] });
+    yield changeLine({ entries: change.entries.slice(at, at + LINES_AT_ONCE), events: [] }, connected);
   }
   for (let at = 0; at < change.events.length; at += LINES_AT_ONCE) {
-    yield changeLine({ entries: [], events: change.events.slice(at, at + LINES_AT_ONCE) });
+    yield changeLine({ entries: [], events: change.events.slice(at, at + LINES_AT_ONCE) }, connected);
   }
 }
 
@@ -145,8 +151,8 @@ function* linesOf(path: string): Generator<string> {
 /** Everything that a directory remembers. Throws when the journal holds a line that is no JSON. */
 export function replayJournal(directory: string): Replayed {
   const path = join(directory, FILE);
-  const entries = new Map<string, Entry>();
-  const events: SimulatedEvent[] = [];
+  const own: ReplayedState = { entries: new Map(), events: [] };
+  const connected = new Map<string, ReplayedState>();
   let account: AccountRecord | undefined;
   let number = 0;
   for (const text of linesOf(path)) {
@@ -161,6 +167,7 @@ export function replayJournal(directory: string): Replayed {
       );
     }
     account = line.account ?? account;
+    const { entries, events } = line.connected === undefined ? own : stateOf(connected, line.connected);
     for (const { data, ...fields } of line.entries ?? []) {
       entries.set(`${fields.object} ${fields.id}`, makeEntry({ ...fields, json: JSON.stringify(data) }));
     }
@@ -171,24 +178,49 @@ export function replayJournal(directory: string): Replayed {
       );
     }
   }
-  return { ...(account === undefined ? {} : { account }), entries: [...entries.values()], events };
+  return {
+    ...(account === undefined ? {} : { account }),
+    ...asChange(own),
+    connected: new Map([...connected].map(([id, state]) => [id, asChange(state)])),
+  };
+}
+
+interface ReplayedState {
+  readonly entries: Map<string, Entry>;
+  readonly events: SimulatedEvent[];
+}
+
+function stateOf(connected: Map<string, ReplayedState>, account: string): ReplayedState {
+  const state = connected.get(account) ?? { entries: new Map(), events: [] };
+  connected.set(account, state);
+  return state;
+}
+
+function asChange({ entries, events }: ReplayedState): Change {
+  return { entries: [...entries.values()], events };
 }
 
 /** Starts a compact journal with this state in place of the old one, and keeps it open for what follows. */
-export function openJournal(directory: string, account: AccountRecord, state: Change): Journal {
+export function openJournal(
+  directory: string,
+  account: AccountRecord,
+  state: Change,
+  connected: ReadonlyMap<string, Change> = new Map(),
+): Journal {
   mkdirSync(directory, { recursive: true });
   const path = join(directory, FILE);
   const descriptor = openSync(`${path}.new`, 'w');
   writeAll(descriptor, `${JSON.stringify({ account })}\n`);
   for (const line of chunked(state)) writeAll(descriptor, line);
+  for (const [id, left] of connected) for (const line of chunked(left, id)) writeAll(descriptor, line);
   fsyncSync(descriptor);
   renameSync(`${path}.new`, path);
   let open = true;
   return {
-    append(change) {
+    append(change, of) {
       if (!open) return;
-      if (change.entries.length <= LINES_AT_ONCE) writeAll(descriptor, changeLine(change));
-      else for (const line of chunked(change)) writeAll(descriptor, line);
+      if (change.entries.length <= LINES_AT_ONCE) writeAll(descriptor, changeLine(change, of));
+      else for (const line of chunked(change, of)) writeAll(descriptor, line);
     },
     record(next) {
       if (open) writeAll(descriptor, `${JSON.stringify({ account: next })}\n`);

@@ -1,7 +1,9 @@
 /** One request to `/v1`, from the key it carries to the answer, with whatever goes wrong on the way. */
 import type { IncomingMessage } from 'node:http';
+import type { AccountRoom } from './account-room.js';
 import { checkApiVersion } from './api-version.js';
 import { catalogObject } from './catalog.js';
+import type { ConnectedAccounts } from './connected-accounts.js';
 import { ApiError, unrecognisedUrl } from './errors.js';
 import type { FaultRule, Faults } from './faults.js';
 import type { Answer } from './http-server.js';
@@ -10,7 +12,6 @@ import { checkPermission, type Keys } from './keys.js';
 import { parseQuery } from './query.js';
 import type { Random } from './random.js';
 import type { RateLimitReason } from './rate-limits.js';
-import type { Reading } from './reading.js';
 import { type Match, matchPath } from './routes.js';
 import type { RequestKind } from './stats.js';
 
@@ -23,10 +24,10 @@ export interface Responder {
 
 export interface ResponderContext {
   readonly keys: Keys;
-  readonly reading: Reading;
+  readonly own: AccountRoom;
+  readonly connected: Pick<ConnectedAccounts, 'roomOf'>;
   readonly faults: Faults;
   readonly random: Random;
-  readonly account: string;
   readonly apiVersion: string;
 }
 
@@ -34,7 +35,8 @@ const JSON_TYPE = { 'Content-Type': 'application/json' };
 const EMPTY_PAGE = '{"object":"list","data":[],';
 
 export function createResponder(context: ResponderContext): Responder {
-  const { keys, reading, faults, random, account } = context;
+  const { keys, own, connected, faults, random } = context;
+  const { account } = own;
 
   const ownAccount = (): string =>
     JSON.stringify({
@@ -49,6 +51,20 @@ export function createResponder(context: ResponderContext): Responder {
       type: 'standard',
     });
 
+  /** An account shows itself as its platform sees it. */
+  const connectedAccount = (id: string): string => own.store.get('account', id)?.json ?? '{}';
+
+  /** Whose objects are asked for: with one answer for an account that is none and for one that is not connected. */
+  const roomFor = (asked: string | undefined): AccountRoom => {
+    const room = asked === undefined || asked === account ? own : connected.roomOf(asked);
+    if (room !== undefined) return room;
+    throw new ApiError(
+      403,
+      `The provided key does not have access to account '${asked}' (or that account does not exist). Application access may have been revoked.`,
+      { code: 'account_invalid' },
+    );
+  };
+
   const read = (
     request: IncomingMessage,
     path: string,
@@ -57,25 +73,20 @@ export function createResponder(context: ResponderContext): Responder {
   ): string | Buffer => {
     const key = keys.authenticate(request.headers.authorization);
     const version = checkApiVersion(headerOf(request, 'stripe-version') ?? context.apiVersion);
-    const asked = headerOf(request, 'stripe-account') ?? account;
-    if (asked !== account) {
-      throw new ApiError(
-        403,
-        `The provided key does not have access to account '${asked}' (or that account does not exist).`,
-        { code: 'account_invalid' },
-      );
-    }
+    const room = roomFor(headerOf(request, 'stripe-account'));
     if (request.method !== 'GET') {
       throw new ApiError(
         405,
         `${request.method} ${path} is not possible here: this simulator is read-only over /v1, and its objects are changed through its own interface.`,
       );
     }
-    if (path === '/v1/account' || path === `/v1/accounts/${account}`) return ownAccount();
+    if (path === '/v1/account' || path === `/v1/accounts/${room.account}`) {
+      return room === own ? ownAccount() : connectedAccount(room.account);
+    }
     if (match === undefined) throw unrecognisedUrl(request.method, path);
     const [object = ''] = match.route.objects;
-    checkPermission(key, catalogObject(object).rakPermission, account);
-    const body = reading.read(match, parseQuery(search), version);
+    checkPermission(key, catalogObject(object).rakPermission, room.account);
+    const body = room.reading.read(match, parseQuery(search), version);
     return path === '/v1/events' ? damaged(body, path) : body;
   };
 

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ChangeOptions, CreateOptions, SeedOptions } from './changes.js';
+import type { ConnectOptions } from './connected-accounts.js';
 import type { FaultRule, FaultSettings } from './faults.js';
 import { isJsonObject, type JsonObject, type JsonValue } from './json.js';
 import type { RateLimitSettings } from './rate-limits.js';
@@ -57,6 +58,12 @@ export interface Control {
   readonly removeWebhookEndpoint?: string;
   /** So many changes of the kind that traffic makes, at once. */
   readonly makeChanges?: number;
+  /** Answered with `connected: acct_…`. */
+  readonly connect?: ConnectOptions;
+  /** The id of a connected account. */
+  readonly disconnect?: string;
+  /** Where `seed`, `create`, `update`, `remove`, `emit` and `makeChanges` happen: in this connected account. */
+  readonly in?: string;
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
@@ -115,6 +122,9 @@ const ORDERS = [
   'rollSecret',
   'removeWebhookEndpoint',
   'makeChanges',
+  'connect',
+  'disconnect',
+  'in',
 ];
 
 function control(simulator: Simulator, order: Control & JsonObject): JsonObject {
@@ -134,26 +144,28 @@ function control(simulator: Simulator, order: Control & JsonObject): JsonObject 
   if (order.skew !== undefined) simulator.setSkew(order.skew);
   if (order.key === 'revoke') simulator.revokeKey();
   if (order.key === 'restore') simulator.restoreKey();
+  if (order.connect !== undefined) result.connected = simulator.connectAccount(order.connect).account;
+  const account = order.in === undefined ? simulator : simulator.connectedAccount(order.in);
   if (order.seed !== undefined) {
     result.seeded = order.seed.map(
-      ({ object, count, options }) => simulator.createMany(object, count, options).length,
+      ({ object, count, options }) => account.createMany(object, count, options).length,
     );
   }
   if (order.create !== undefined) {
-    result.created = simulator.create(order.create.object, order.create.fields, order.create.options);
+    result.created = account.create(order.create.object, order.create.fields, order.create.options);
   }
   if (order.update !== undefined) {
     const { object, id, fields, options } = order.update;
-    result.updated = simulator.update(object, id, fields, options);
+    result.updated = account.update(object, id, fields, options);
   }
-  if (order.remove !== undefined)
-    simulator.remove(order.remove.object, order.remove.id, order.remove.options);
+  if (order.remove !== undefined) account.remove(order.remove.object, order.remove.id, order.remove.options);
   if (order.emit !== undefined) {
     const { type, object, id, options } = order.emit;
-    result.emitted = simulator.emit(type, object, id, options).id;
+    result.emitted = account.emit(type, object, id, options).id;
   }
   Object.assign(result, controlWebhooks(simulator, order));
-  if (order.makeChanges !== undefined) simulator.makeChanges(order.makeChanges);
+  if (order.makeChanges !== undefined) account.makeChanges(order.makeChanges);
+  if (order.disconnect !== undefined) simulator.disconnectAccount(order.disconnect);
   return { ...result, now: simulator.now() };
 }
 

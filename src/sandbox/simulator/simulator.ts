@@ -1,5 +1,6 @@
 /** What the simulator offers to the process it runs in. */
 import type { ChangeOptions, CreateOptions, SeedOptions } from './changes.js';
+import type { ConnectControls } from './connected-accounts.js';
 import type { FaultRule, FaultSettings } from './faults.js';
 import type { JsonObject } from './json.js';
 import type { RateLimitSettings } from './rate-limits.js';
@@ -38,7 +39,7 @@ export interface SimulatorOptions {
   readonly directory?: string;
 }
 
-export interface Simulator extends WebhookControls {
+export interface Simulator extends WebhookControls, ConnectControls {
   readonly url: string;
   readonly port: number;
   readonly apiKey: string;

@@ -15,8 +15,9 @@ export interface WebhookEndpointOptions {
   /** Renders the events for this endpoint; each event's own version, unless it is given. */
   readonly apiVersion?: string;
   /**
-   * True for the endpoint of a platform that the simulated account is connected to: its events name the account. As it
-   * belongs to another account, it is not among this one's `/v1/webhook_endpoints`.
+   * True for the endpoint of a platform: it gets the events of connected accounts, which name theirs. The platform is
+   * the simulated account once it has connected ones; before that, another one, which the simulated is connected to.
+   * Not among this account's `/v1/webhook_endpoints`.
    */
   readonly connect?: boolean;
   /** True for an event destination that gets thin events, which Stripe keeps under `/v2` and not here. */

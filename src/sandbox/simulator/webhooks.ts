@@ -44,7 +44,7 @@ export interface WebhookControls {
 
 export interface Webhooks {
   readonly controls: WebhookControls;
-  publish(announced: readonly Announced[]): void;
+  publish(account: string, announced: readonly Announced[]): void;
   /** The clock has been set. */
   wake(): void;
   /** What the journal has to keep of the endpoints. */
@@ -57,6 +57,8 @@ export interface WebhookContext {
   readonly record: DeliveryRecord;
   readonly changes: Pick<Changes, 'create' | 'update' | 'remove'>;
   readonly account: string;
+  /** Whether other accounts are connected to this one: what they announce is then what its own platform's endpoints get. */
+  readonly isPlatform: () => boolean;
   readonly accountMark: string;
   /** Endpoints of an earlier run. What was not delivered when it ended is never sent. */
   readonly known: readonly WebhookEndpoint[];
@@ -78,7 +80,7 @@ export function createWebhooks(context: WebhookContext): Webhooks {
   };
   const isListed = ({ connect, thin }: WebhookEndpoint): boolean => !connect && !thin;
 
-  const jsonFor = (endpoint: WebhookEndpoint, { event, jsonIn }: Announced): string => {
+  const jsonFor = (endpoint: WebhookEndpoint, account: string, { event, jsonIn }: Announced): string => {
     if (endpoint.thin) {
       const ids = context.randomOf(`thin-events/${event.id}`);
       return thinEventJson(event, ids, endpoint.connect ? account : null);
@@ -87,6 +89,10 @@ export function createWebhooks(context: WebhookContext): Webhooks {
     const head = '"object":"event",';
     return endpoint.connect ? json.replace(head, `${head}"account":${JSON.stringify(account)},`) : json;
   };
+
+  /** An endpoint hears of its own account, or of the ones that are connected to it; see `connect`. */
+  const hears = ({ connect }: WebhookEndpoint, of: string): boolean =>
+    connect ? of !== account || !context.isPlatform() : of === account;
 
   const controls: WebhookControls = {
     addWebhookEndpoint(options) {
@@ -126,11 +132,12 @@ export function createWebhooks(context: WebhookContext): Webhooks {
 
   return {
     controls,
-    publish(announced) {
+    publish(of, announced) {
       for (const endpoint of endpoints.values()) {
+        if (!hears(endpoint, of)) continue;
         for (const one of announced) {
           if (wantsEvent(endpoint, one.event.type)) {
-            deliveries.plan(endpoint, one.event.id, jsonFor(endpoint, one));
+            deliveries.plan(endpoint, one.event.id, jsonFor(endpoint, of, one));
           }
         }
       }

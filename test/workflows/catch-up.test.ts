@@ -1,0 +1,173 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { tableOf } from '../../src/stripe/catalog.js';
+import { watchEffects } from '../support/effects.js';
+import { createSync, eventually, type Sync } from '../support/sync.js';
+
+const CLI = fileURLToPath(new URL('../../bin/stripe-sync.js', import.meta.url));
+
+let sync: Sync | null = null;
+let workers: ChildProcess[] = [];
+afterEach(async () => {
+  for (const worker of workers) worker.kill('SIGKILL');
+  workers = [];
+  await sync?.close();
+  sync = null;
+});
+
+async function startWorker({ environment }: Sync): Promise<ChildProcess> {
+  const worker = spawn(process.execPath, [CLI, 'worker'], {
+    env: environment,
+    cwd: mkdtempSync(join(tmpdir(), 'stripe-sync-worker-')),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  workers.push(worker);
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    worker.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+      if (log.includes('the worker runs')) resolve();
+    });
+    worker.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
+  });
+  return worker;
+}
+
+async function kill(worker: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => worker.once('exit', resolve));
+  worker.kill('SIGKILL');
+  await ended;
+}
+
+interface Settled {
+  readonly together: number;
+  readonly byEntities: number;
+  readonly twice: number;
+}
+
+/** What applied the changes since a second of Stripe's clock: whoever goes through an entity is claimed for it. */
+async function settled({ database, account }: Sync, since: number): Promise<Settled> {
+  const { rows } = await database.pool.query<Settled>(
+    `select count(*) filter (where claimed_by is null and outcome <> 'ignored')::int as together,
+       count(*) filter (where claimed_by is not null)::int as "byEntities",
+       count(*) filter (where attempts <> 1 and outcome <> 'ignored')::int as twice
+     from stripe_sync.events where account = $1 and created >= to_timestamp($2)`,
+    [account, since],
+  );
+  if (rows[0] === undefined) throw new Error('a count has one row');
+  return rows[0];
+}
+
+/** An account that has seen all there is, and whose worker has ended. */
+async function openedAccount(over: Parameters<Sync['start']>[0]): Promise<Sync> {
+  const opened = await createSync({ seed: 61 });
+  opened.simulator.create('customer');
+  opened.simulator.advanceClock(30);
+  const worker = await startWorker(opened);
+  await opened.start({ poll: { everySeconds: 0.5, slowestSeconds: 0.5, waitSeconds: 5 }, ...over });
+  await eventually(async () => {
+    const { backfill, cursor, caughtUp } = await opened.status();
+    return backfill?.state === 'done' && cursor !== null && caughtUp ? null : 'the first backfill runs';
+  });
+  await kill(worker);
+  return opened;
+}
+
+/** Changes of many hours, in which nobody looked. */
+function missHours(opened: Sync, changes: number): number {
+  const since = Math.floor(opened.simulator.now()) + 1;
+  for (let made = 0; made < changes; made += 4) {
+    opened.simulator.advanceClock(45);
+    opened.simulator.makeChanges(4);
+  }
+  opened.simulator.advanceClock(600);
+  return since;
+}
+
+describe('an account that is far behind', () => {
+  it('catches up by whole pages, whatever is killed, and then goes on through its entities', async () => {
+    sync = await openedAccount({ catchUp: { sliceSeconds: 2, walkers: 3 } });
+    const { simulator, account, database } = sync;
+    const tables = ['customer', 'invoice', 'payment_intent', 'charge', 'subscription'];
+    const effects = await watchEffects(database, tables.map(tableOf));
+    const since = missHours(sync, 2_400);
+    const behind = simulator.events().filter(({ created }) => created >= since).length;
+    expect(behind).toBeGreaterThan(2_400);
+    simulator.setFaults({ latency: { fixedMs: 250, jitterMs: 100 } });
+    simulator.startTraffic({ changesPerSecond: 3 });
+
+    let worker = await startWorker(sync);
+    const seen: number[] = [];
+    const watching = (async () => {
+      while (sync !== null && worker.exitCode === null) {
+        const { catchUp } = await sync.status().catch(() => ({ catchUp: null }));
+        if (catchUp) seen.push(catchUp.share);
+        await sleep(150);
+      }
+    })();
+    for (const pause of [1_500, 1_200, 2_000]) {
+      await sleep(pause);
+      await kill(worker);
+      worker = await startWorker(sync);
+    }
+    await eventually(async () => {
+      const { catchUp, caughtUp } = await (sync as Sync).status();
+      return catchUp === null && caughtUp ? null : `${catchUp?.share ?? 0} of it is listed`;
+    });
+    const caughtUpAt = Math.floor(simulator.now());
+    await sleep(6_000);
+    simulator.stopTraffic();
+    simulator.setFaults({});
+    await sync.rested(since);
+    const old = await settled(sync, since);
+    const live = await settled(sync, caughtUpAt);
+    console.log(
+      `${behind} events behind: ${old.together} applied together, ${old.byEntities} through entities; ` +
+        `afterwards ${live.together} and ${live.byEntities}; seen at ${seen.map((share) => share.toFixed(2)).join(' ')}`,
+    );
+    expect(old.together).toBeGreaterThan(behind * 0.7);
+    expect(live.byEntities).toBeGreaterThan(0);
+    expect(live.together).toBe(0);
+    expect(old.twice).toBe(0);
+    expect(seen.length).toBeGreaterThan(0);
+    const { differences, equal } = await sync.compared();
+    expect(differences).toEqual([]);
+    expect(equal).toBeGreaterThan(500);
+    expect(await effects.stepsBack(account)).toEqual([]);
+    const times = [...(await effects.settled(account)).values()];
+    expect(times.filter((count) => count !== 1)).toEqual([]);
+    await kill(worker);
+    await watching;
+  }, 240_000);
+
+  it('takes an entity for each change where it is to, and hardly any where it is not', async () => {
+    for (const [entities, share] of [
+      ['never', 0.3],
+      ['always', 1],
+    ] as const) {
+      sync = await openedAccount({ entities });
+      const since = Math.floor(sync.simulator.now()) + 1;
+      const worker = await startWorker(sync);
+      for (let made = 0; made < 12; made += 1) {
+        sync.simulator.makeChanges(2);
+        await sleep(400);
+      }
+      await sync.rested(since);
+      const { together, byEntities, twice } = await settled(sync, since);
+      console.log(`entities ${entities}: ${together} together, ${byEntities} through entities`);
+      if (entities === 'always') expect(together).toBe(0);
+      else expect(byEntities / (together + byEntities)).toBeLessThan(share);
+      expect(together + byEntities).toBeGreaterThan(20);
+      expect(twice).toBe(0);
+      expect((await sync.compared()).differences).toEqual([]);
+      await kill(worker);
+      await sync.close();
+      sync = null;
+    }
+  }, 240_000);
+});
