@@ -3,7 +3,7 @@ import { planTogether } from '../src/domain/set-plan.js';
 import { applyWaiting } from '../src/postgres/apply-together.js';
 import { isRefusedData } from '../src/postgres/errors.js';
 import { changingTransaction } from '../src/postgres/number-changes.js';
-import { withPrepared } from '../src/postgres/prepared-statements.js';
+import { PLAN_ONCE, withPrepared } from '../src/postgres/prepared-statements.js';
 import { countWaiting, readWaiting, type WaitingEvent } from '../src/postgres/read-waiting.js';
 import { tableOf } from '../src/stripe/catalog.js';
 import type { ActivityDeps } from './deps.js';
@@ -85,16 +85,25 @@ async function drainType(
     }));
   const planned = planTogether(changes, traitsWith(object, hydrate));
   if (planned.length === 0) return NOTHING;
+  const places = new Map(waiting.map(({ id, place }) => [id, place]));
   const type = {
     account,
     object,
     table: tableOf(object),
     recreatable: traitsOf(object).recreatable,
     planned,
+    places: planned.map(({ id }) => places.get(id) ?? ''),
   };
   try {
     return await withPrepared(deps.pool, true, (prepare) =>
-      changingTransaction(deps.pool, (client) => applyWaiting(client, prepare, type), signal),
+      changingTransaction(
+        deps.pool,
+        async (client) => {
+          await client.query(PLAN_ONCE);
+          return applyWaiting(client, prepare, type);
+        },
+        signal,
+      ),
     );
   } catch (error) {
     if (isRefusedData(error) || isInTheWay(error)) return NOTHING;

@@ -6,7 +6,7 @@ import { insertEventPage } from '../src/postgres/insert-event-page.js';
 import { insertEvents } from '../src/postgres/insert-events.js';
 import { noteListed } from '../src/postgres/note-listed.js';
 import { changingTransaction } from '../src/postgres/number-changes.js';
-import { withPrepared } from '../src/postgres/prepared-statements.js';
+import { PLAN_ONCE, withPrepared } from '../src/postgres/prepared-statements.js';
 import { objectTexts } from '../src/stripe/json-items.js';
 import { storableJson } from '../src/stripe/storable-json.js';
 import { compositeKeys, storedObjects } from '../src/stripe/stored-objects.js';
@@ -183,6 +183,7 @@ function apply(
       deps.pool,
       async (client) => {
         let total = NOTHING;
+        await client.query(PLAN_ONCE);
         for (const type of types) {
           total = add(total, await applyListed(client, prepare, { ...type, account, seenAt, lookedAt }));
         }

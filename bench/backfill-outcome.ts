@@ -76,10 +76,13 @@ export async function equality(
   { simulator, pool, signal }: World,
   account: string,
   types: readonly string[],
+  /** Events of this second and before are none of the account's. */
+  openedAt = 0,
 ): Promise<Equality> {
-  const events = await simulator.lines<TrueEvent>('events');
+  const all = await simulator.lines<TrueEvent>('events');
+  const events = all.filter(({ created }) => created > openedAt);
   const truth = await readTruth(simulator.lines<TrueLine>('truth'));
-  const announced = new Set(events.map((event) => `${event.object}/${event.objectId}`));
+  const announced = new Set(all.map((event) => `${event.object}/${event.objectId}`));
   const end = Date.now() + SETTLE_SECONDS * 1000;
   const unsettled = await until(signal, 1_000, async () => {
     const count = await unsettledEvents(pool, account, events, simulator.now);

@@ -26,6 +26,9 @@ export interface AccountReport {
   readonly cursor: Cursor | null;
   readonly lagSeconds: number | null;
   readonly behindSeconds: number | null;
+  /** What goes through entity children, and the backlog that is caught up with; null while the account does not run. */
+  readonly entities: AccountStatus['entities'] | null;
+  readonly catchUp: NonNullable<AccountStatus['catchUp']> | null;
   readonly counts: OutcomeCounts;
   readonly late: {
     readonly count: number;
@@ -125,6 +128,8 @@ export async function reportAccount(client: Client, pool: Pool, account: string)
     cursor: status === null ? (row?.cursor ?? null) : status.cursor,
     lagSeconds: status?.lagSeconds ?? row?.lagSeconds ?? null,
     behindSeconds: status === null ? null : behindOf(status),
+    entities: status?.entities ?? null,
+    catchUp: status?.catchUp ?? null,
     counts,
     late: {
       count: lateness?.count ?? 0,

@@ -1,6 +1,7 @@
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import { type AccountSettings, DEFAULT_SETTINGS } from '../../workflows/settings.js';
+import type { Entities } from '../domain/backlog.js';
 import { UserError } from '../domain/failures.js';
 import { type AccountTerms, isRunning, launchAccount, scheduleAccount } from '../temporal/launch-account.js';
 import { hasSearchAttributes } from '../temporal/search-attributes.js';
@@ -15,6 +16,7 @@ export interface StartOptions extends ScheduleOptions {
   readonly backfill?: boolean;
   readonly types?: readonly string[];
   readonly hydrate?: AccountSettings['hydrate'];
+  readonly entities?: Entities;
   readonly pollInterval?: number;
   readonly rescanInterval?: number;
   readonly rescanWindow?: number;
@@ -65,6 +67,7 @@ function settingsOf(options: StartOptions, searchAttributes: boolean): AccountSe
     ...DEFAULT_SETTINGS,
     lag: { floorSeconds, maxSeconds: Math.max(floorSeconds, Math.ceil(options.maxLag ?? lag.maxSeconds)) },
     hydrate: options.hydrate ?? DEFAULT_SETTINGS.hydrate,
+    entities: options.entities ?? DEFAULT_SETTINGS.entities,
     poll: options.pollInterval === undefined ? poll : fixed(poll, options.pollInterval),
     rescan: {
       everySeconds: options.rescanInterval ?? rescan.everySeconds,

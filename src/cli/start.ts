@@ -56,6 +56,15 @@ export function configureStart(command: Command): void {
     )
     .addOption(
       new Option(
+        '--entities <mode>',
+        'what goes through a workflow of its entity: all changes while they keep up and whole pages otherwise ' +
+          '(auto), all changes (always), or only what needs one (never), which takes the fewest Temporal actions',
+      )
+        .choices(['auto', 'always', 'never'])
+        .default(DEFAULT_SETTINGS.entities),
+    )
+    .addOption(
+      new Option(
         '--poll-interval <duration>',
         `time between two passes over the events (default: ${poll.everySeconds}s while events flow, up to ` +
           `${span(poll.slowestSeconds)} while none do, as Stripe's allowance of reads permits)`,

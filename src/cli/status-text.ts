@@ -16,6 +16,7 @@ export function statusText(report: AccountReport): string {
     `  lag       ${lagSeconds === null ? 'none yet' : `${lagSeconds} s`}, ${late.count} events were late` +
       `${late.count > 0 ? ` (by ${late.maxSeconds} s at worst)` : ''}, ${report.leaks} came behind the cursor`,
     `  events    ${counts.received} received: ${countsText(counts)}`,
+    ...catchUpLines(report),
     `  reads     ${reads.used30d} in 30 days, of ${reads.allowance} that Stripe allows`,
     `  backfill  ${backfill === null ? 'none' : backfillText(backfill)}`,
   ];
@@ -38,6 +39,12 @@ export function statusText(report: AccountReport): string {
   if (gap !== null) lines.push(`  gap       ${gapText(gap)}`);
   if (report.trouble !== null) lines.push(`  trouble   ${report.trouble}`);
   return lines.join('\n');
+}
+
+function catchUpLines({ catchUp }: AccountReport): string[] {
+  if (catchUp === null) return [];
+  const share = `${Math.floor(catchUp.share * 100)} %`;
+  return [`  catch-up  ${share} of the events since ${time(catchUp.from)}, ${count(catchUp.events)} so far`];
 }
 
 function backfillText({ state, types, reason, pace }: NonNullable<AccountReport['backfill']>): string {

@@ -31,6 +31,11 @@ export interface ListedTogether extends OfType {
   readonly lookedAt: number | null;
 }
 
+export interface WaitingTogether extends OfType {
+  /** Where each of `planned` was in the ledger when it was read (`ctid`). */
+  readonly places: readonly string[];
+}
+
 export interface AppliedTogether {
   /** Changes that the ledger did not hold before; where they waited there, those that were taken. */
   readonly taken: number;
@@ -40,23 +45,28 @@ export interface AppliedTogether {
   readonly left: number;
 }
 
-const PARTS = 'unnest($2::text[], $3::text[], $4::text[], $5::boolean[])';
+const PARTS = 'unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::boolean[])';
 
-/** Changes on a page, without those that the ledger holds. */
+/**
+ * Changes on a page, those that the ledger holds among them: what has its outcome is not newer than its row, so it
+ * changes nothing, and what waits finds the row in its state.
+ */
 const LISTED = `
-  select q.id, q.key, q.part, q.doubtful, p.e, to_timestamp((p.e->>'created')::bigint) as created
-  from jsonb_array_elements($8::jsonb) with ordinality as p(e, n)
-  join ${PARTS} with ordinality as q(id, key, part, doubtful, n) using (n)
-  where not exists (select from stripe_sync.events x where x.account = $1 and x.id = q.id)`;
+  select q.*, to_timestamp((q.e->>'created')::bigint) as created
+  from rows from (${PARTS}, jsonb_array_elements($8::jsonb)) as q(id, key, part, doubtful, e)`;
 
-/** Changes that wait in the ledger and that nobody is about to hand on. */
+/**
+ * Changes that wait in the ledger and that nobody is about to hand on. By their place: a plan that is made while the
+ * ledger is small takes any index, and is kept. A row that has moved since is somebody else's.
+ */
 const WAITING = `
-  select q.id, q.key, q.part, q.doubtful, x.event as e, x.created
-  from ${PARTS} as q(id, key, part, doubtful)
-  join stripe_sync.events x on x.account = $1 and x.id = q.id
-  where x.outcome is null and x.claimed_by is null
-  order by q.id
-  for update of x skip locked`;
+  select q.*, x.event as e, x.created
+  from (select * from rows from (${PARTS}, unnest($8::tid[])) as q(id, key, part, doubtful, place) order by id) as q,
+    lateral (
+      select event, created from stripe_sync.events
+      where ctid = q.place and account = $1 and id = q.id and outcome is null and claimed_by is null
+      for update skip locked
+    ) as x`;
 
 const INSERTED = (object: string) => `
   insert into stripe_sync.events
@@ -85,47 +95,52 @@ const UPDATED = `
   update stripe_sync.events x
   set outcome = v.outcome, applied_at = clock_timestamp(), error = null, attempts = x.attempts + 1
   from verdict v
-  where x.account = $1 and x.id = v.id and v.outcome is not null
+  where x.ctid = v.place and v.outcome is not null
   returning x.id, x.outcome
 )`;
 
-const together = (table: string, planned: string, settled: string) => `
-with planned as materialized (${planned}
-), before as materialized (
-  select r.*
-  from (select distinct key from planned) as k, lateral (
-    select o.id, o.data, o.deleted, o.as_of, o.as_of_until, o.xmin::text as version
+/**
+ * Nothing here is left to what PostgreSQL guesses of the number of rows, and no plan compares each change with each: what
+ * is looked up is looked up by its key, and what was written is a set that is hashed.
+ */
+const together = (table: string, open: string, settled: string) => `
+with planned as materialized (
+  select p.*, b.*, p.part in ('state', 'deletion') as is_winner
+  from (${open}) as p left join lateral (
+    select o.as_of as b_as_of, o.as_of_until as b_as_of_until, o.deleted as b_deleted, o.xmin::text as b_version,
+      case when p.part in ('state', 'deletion') then o.data end as b_data
     from stripe.${escapeIdentifier(table)} o
-    where o.account = $1 and o.id = k.key
+    where o.account = $1 and o.id = p.key
     limit 1
-  ) as r
+  ) as b on true
 ), written as (
   insert into stripe.${escapeIdentifier(table)} as r (account, id, data, as_of, as_of_until, deleted, source)
-  select $1, p.key, p.e->'data'->'object', p.created, p.created, p.part = 'deletion', p.id
-  from planned p left join before b on b.id = p.key
-  where p.part in ('state', 'deletion')
-    and (b.id is null or (b.as_of_until < p.created and (not b.deleted or p.part = 'deletion' or $6::boolean)))
-  order by p.key
+  select $1, key, e->'data'->'object', created, created, part = 'deletion', id
+  from planned
+  where is_winner
+    and (b_version is null or (b_as_of_until < created and (not b_deleted or part = 'deletion' or $6::boolean)))
+  order by key
   on conflict (account, id) do update set
     data = excluded.data, as_of = excluded.as_of, as_of_until = excluded.as_of_until,
     deleted = excluded.deleted, source = excluded.source
   where r.as_of_until < excluded.as_of and (not r.deleted or excluded.deleted or $6::boolean)
-    and (r.id, r.xmin::text) in (select id, version from before)
-  returning r.id, r.deleted, r.as_of
+    and (r.id, r.xmin::text) in (select key, b_version from planned where is_winner)
+  returning r.id
 ), verdict as (
-  select p.id, p.key, p.e, p.created,
+  select *,
     case
-      when w.id is not null then case when p.part = 'older' then 'stale' else 'applied' end
-      when b.as_of > p.created and (not p.doubtful or b.deleted) then 'stale'
+      when key in (select id from written) then case when part = 'older' then 'stale' else 'applied' end
+      when b_as_of > created and (not doubtful or b_deleted) then 'stale'
     end as outcome
-  from planned p left join written w on w.id = p.key left join before b on b.id = p.key
+  from planned
 ), settled as (${settled}, change as (
   insert into stripe_sync.unnumbered_changes (account, object, id, event_id, kind, as_of, changed)
-  select $1, $7, w.id, p.id, ${changeKind('b.deleted', 'w.deleted')}, w.as_of,
-    ${changedOf('b.id is null', 'b.data', "p.e->'data'->'object'")}
-  from written w join planned p on p.key = w.id and p.part in ('state', 'deletion') left join before b on b.id = w.id
-  where b.id is null or b.data <> p.e->'data'->'object' or b.deleted <> w.deleted
-  order by w.id
+  select $1, $7, key, id, ${changeKind('b_deleted', "(part = 'deletion')")}, created,
+    ${changedOf('b_version is null', 'b_data', "e->'data'->'object'")}
+  from planned
+  where is_winner and key in (select id from written)
+    and (b_version is null or b_data <> e->'data'->'object' or b_deleted <> (part = 'deletion'))
+  order by key
 )
 select (select count(*) from planned) as planned, count(*) as settled,
   count(*) filter (where outcome = 'applied') as applied, count(*) filter (where outcome = 'stale') as stale
@@ -160,12 +175,12 @@ export async function applyListed(
 export async function applyWaiting(
   client: PoolClient,
   prepare: Prepare,
-  input: OfType,
+  input: WaitingTogether,
 ): Promise<AppliedTogether> {
   const { table, object } = input;
   const { rows } = await client.query<Counts>({
     ...prepare(together(table, WAITING, UPDATED)),
-    values: [...partsOf(input), object],
+    values: [...partsOf(input), object, input.places],
   });
   const [counts] = rows;
   const applied = Number(counts?.applied);

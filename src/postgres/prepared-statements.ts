@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
 import { DatabaseError, type Pool } from 'pg';
 
+/**
+ * For a transaction whose statements have one good plan, whatever their parameters: PostgreSQL would plan each of them
+ * anew for its first five runs on a connection.
+ */
+export const PLAN_ONCE = 'set local plan_cache_mode = force_generic_plan';
+
 /** Gives the statement its name where it is to be kept by the connection, and nothing where it is not. */
 export type Prepare = (text: string) => { readonly text: string; readonly name?: string };
 

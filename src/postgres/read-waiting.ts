@@ -4,6 +4,8 @@ import { partialPayload } from './partial-payload.js';
 /** A change that nobody is about to hand on, and that nobody has tried yet. */
 export interface WaitingEvent {
   readonly id: string;
+  /** Where the row was (`ctid`). */
+  readonly place: string;
   readonly type: string;
   /** Seconds of Stripe's clock. */
   readonly created: number;
@@ -32,16 +34,16 @@ export async function countWaiting(pool: Pool, account: string, most: number): P
 /** The oldest ones after a place, in the order in which they are claimed. */
 const READ_WAITING = `
 with open as materialized (
-  select id, type, created, object, object_id, api_version, event->'data' as data,
+  select id, place, type, created, object, object_id, api_version, event->'data' as data,
     count(*) over (partition by object, object_id, created) > 1 as tied
   from (
-    select * from stripe_sync.events
+    select *, ctid::text as place from stripe_sync.events
     where ${OPEN} and attempts = 0 and (created, id) > (to_timestamp($2), $3)
     order by created, id
     limit $4
   ) as oldest
 )
-select id, type, extract(epoch from created)::bigint as created, object, object_id as "objectId",
+select id, place, type, extract(epoch from created)::bigint as created, object, object_id as "objectId",
   api_version as "apiVersion", ${partialPayload("data->'object'")} as partial,
   case when tied then md5((data->'object')::text) end as digest,
   case when tied then (data->'object')::text end as state,
