@@ -95,9 +95,9 @@ describe('an account that is far behind', () => {
     const { simulator, account, database } = sync;
     const tables = ['customer', 'invoice', 'payment_intent', 'charge', 'subscription'];
     const effects = await watchEffects(database, tables.map(tableOf));
-    const since = missHours(sync, 2_400);
+    const since = missHours(sync, 1_600);
     const behind = simulator.events().filter(({ created }) => created >= since).length;
-    expect(behind).toBeGreaterThan(2_400);
+    expect(behind).toBeGreaterThan(1_600);
     simulator.setFaults({ latency: { fixedMs: 250, jitterMs: 100 } });
     simulator.startTraffic({ changesPerSecond: 3 });
 
@@ -110,7 +110,7 @@ describe('an account that is far behind', () => {
         await sleep(150);
       }
     })();
-    for (const pause of [1_500, 1_200, 2_000]) {
+    for (const pause of [1_500, 2_000]) {
       await sleep(pause);
       await kill(worker);
       worker = await startWorker(sync);
@@ -137,7 +137,7 @@ describe('an account that is far behind', () => {
     expect(seen.length).toBeGreaterThan(0);
     const { differences, equal } = await sync.compared();
     expect(differences).toEqual([]);
-    expect(equal).toBeGreaterThan(500);
+    expect(equal).toBeGreaterThan(300);
     expect(await effects.stepsBack(account)).toEqual([]);
     const times = [...(await effects.settled(account)).values()];
     expect(times.filter((count) => count !== 1)).toEqual([]);
