@@ -103,8 +103,9 @@ describe('an account that is far behind', () => {
 
     let worker = await startWorker(sync);
     const seen: number[] = [];
+    let isWatched = true;
     const watching = (async () => {
-      while (sync !== null && worker.exitCode === null) {
+      while (isWatched && sync !== null) {
         const { catchUp } = await sync.status().catch(() => ({ catchUp: null }));
         if (catchUp) seen.push(catchUp.share);
         await sleep(150);
@@ -141,8 +142,9 @@ describe('an account that is far behind', () => {
     expect(await effects.stepsBack(account)).toEqual([]);
     const times = [...(await effects.settled(account)).values()];
     expect(times.filter((count) => count !== 1)).toEqual([]);
-    await kill(worker);
+    isWatched = false;
     await watching;
+    await kill(worker);
   }, 240_000);
 
   it('takes an entity for each change where it is to, and hardly any where it is not', async () => {
