@@ -281,7 +281,13 @@ export async function account(input: AccountInput): Promise<void> {
       freeOlderThanSeconds = settings.free.olderThanSeconds;
       store.update((state) => ({ ...state, freedAt: state.stripeNow }));
     }
-    const backlog = entities === 'always' ? null : backlogOf(store.get());
+    beginCatchUp();
+  }
+
+  /** A walk that trouble has interrupted goes on where it was. */
+  function beginCatchUp(): void {
+    const { backlog: known = null } = store.get();
+    const backlog = known !== null || entities === 'always' ? null : backlogOf(store.get());
     if (backlog !== null && patched('catch-up')) store.update((state) => ({ ...state, backlog }));
   }
 

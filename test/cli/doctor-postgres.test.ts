@@ -96,7 +96,7 @@ describe('a migrated database', () => {
     });
     expect((await checksOf(database.url)).known).toEqual({
       told: true,
-      row: { keyAccount: 'acct_1A', stripeAccount: 'acct_1B', apiVersion: '2024-06-20' },
+      row: { keyAccount: 'acct_1A', keyAlias: null, stripeAccount: 'acct_1B', apiVersion: '2024-06-20' },
     });
   });
 });

@@ -16,7 +16,7 @@ describe('the history of an account', () => {
     sync = await createSync({ seed: 41, visibility: { kind: 'none' } });
     const { simulator, client, account } = sync;
     await sync.work();
-    await sync.start({ backfill: { enabled: false }, childStartsPerRun: 150 });
+    await sync.start({ backfill: { enabled: false }, childStartsPerRun: 150, entities: 'always' });
     await eventually(async () => ((await sync?.status())?.caughtUp ? null : 'not caught up'));
     const since = Math.floor(simulator.now());
     for (let burst = 0; burst < 4; burst += 1) {
