@@ -8,6 +8,7 @@ import type { Environment } from '../../src/config.js';
 import type { Handlers } from '../../src/handlers/define-handlers.js';
 import { createHandlerRunner } from '../../src/handlers/run-handler.js';
 import { countOutcomes } from '../../src/postgres/account-counts.js';
+import { readAccount } from '../../src/postgres/account-row.js';
 import { readConnectedAccount } from '../../src/postgres/connected-account.js';
 import { listenForInboxNews } from '../../src/postgres/inbox-news.js';
 import { readOutcomes } from '../../src/postgres/read-outcomes.js';
@@ -38,6 +39,11 @@ export interface Sync {
   handle(): WorkflowHandle;
   start(over?: SettingsOver): Promise<void>;
   status(): Promise<AccountStatus>;
+  /**
+   * Waits until the account is opened, which is at this second of Stripe's clock: what happened before is the
+   * backfill's, and never in the ledger.
+   */
+  opened(): Promise<number>;
   /** Starts a worker in this process; it ends with the sync. */
   work(handlers?: Handlers): Promise<{ stop(): Promise<void> }>;
   /** Waits until every event since `since` has its outcome and no backfill runs. */
@@ -127,6 +133,12 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
       };
       closing.push(stop);
       return { stop };
+    },
+    async opened() {
+      await eventually(async () =>
+        (await readAccount(database.pool, account)) === null ? 'it is not opened yet' : null,
+      );
+      return Math.floor(simulator.now());
     },
     async rested(since = 0) {
       await eventually(async () => {

@@ -32,10 +32,10 @@ describe('an account', () => {
     const it = await begin({ seed: 11 });
     it.simulator.createMany('customer', 250);
     it.simulator.createMany('product', 20);
-    const since = Math.floor(it.simulator.now());
     it.simulator.startTraffic({ changesPerSecond: 4 });
     await it.work();
     await it.start();
+    const since = await it.opened();
     await sleep(20_000);
     it.simulator.stopTraffic();
     await it.rested(since);

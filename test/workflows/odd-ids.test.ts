@@ -21,7 +21,7 @@ const IDS = [
 it('takes changes of objects whose ids are long, or hold slashes, quotes, spaces and any letters', async () => {
   await sync.work();
   await sync.start();
-  const since = Math.floor(sync.simulator.now());
+  const since = await sync.opened();
   for (const id of IDS) sync.simulator.create('coupon', { id });
   await sync.rested(since);
   const { rows } = await sync.database.pool.query<{ id: string }>(
