@@ -1,10 +1,11 @@
 import type { PoolClient } from 'pg';
 import { NO_OUTCOMES, type OutcomeTally } from '../src/domain/account-state.js';
 import { endOfSecond } from '../src/domain/chain.js';
+import { type Hydration, isUsable } from '../src/domain/hydrate.js';
 import { planChanges } from '../src/domain/ordering.js';
 import { lockEntity } from '../src/postgres/entity-lock.js';
 import { changingTransaction } from '../src/postgres/number-changes.js';
-import { type PendingEvent, readPending } from '../src/postgres/read-pending.js';
+import { readPending } from '../src/postgres/read-pending.js';
 import { readRow } from '../src/postgres/read-row.js';
 import { readStates } from '../src/postgres/read-states.js';
 import { settleEvents } from '../src/postgres/settle-events.js';
@@ -13,18 +14,12 @@ import { tableOf } from '../src/stripe/catalog.js';
 import { type AttemptTime, attemptTime } from './activity-context.js';
 import { decidingAnew, RowChanged } from './deciding-anew.js';
 import type { ActivityDeps } from './deps.js';
-import { currentRow, type EntityKey, kindOf, traitsOf } from './entity-traits.js';
+import { currentRow, type EntityKey, kindOf, traitsWith } from './entity-traits.js';
 import { notingFailures } from './noting-failures.js';
 import { handlersUntil, runHandlers, StepFailed, withHandlerRoom } from './run-handlers.js';
 
-/** Where the state of an object comes from: an event's payload, a read, or whichever is right. */
-export type Hydrate = 'auto' | 'fetch' | 'payload';
-
-export interface ApplyInput extends EntityKey {
+export interface ApplyInput extends EntityKey, Hydration {
   readonly ids: readonly string[];
-  readonly hydrate: Hydrate;
-  /** The API version whose payloads may be stored; null takes any. */
-  readonly apiVersion: string | null;
   /** Attempts after which what PostgreSQL or a handler refuses is final. */
   readonly patience?: number;
   /** False where Stripe has no address for the object: its events' payloads are all there is. */
@@ -88,8 +83,7 @@ function applyOnce(deps: ActivityDeps, input: ApplyInput, time: AttemptTime): Pr
       digest: event.digest,
       usable: isUsable(input, event),
     }));
-    const isRead = input.readable !== false && input.hydrate !== 'payload';
-    const traits = { ...traitsOf(object), ...(isRead ? {} : { retrievable: false }) };
+    const traits = traitsWith(object, input.readable === false ? 'payload' : input.hydrate);
     let plan = planChanges(row, changes, traits);
     if (plan.contested !== null) {
       // Where one second holds several states, what they say of one another may spare a read.
@@ -123,9 +117,4 @@ function applyOnce(deps: ActivityDeps, input: ApplyInput, time: AttemptTime): Pr
     return done.size < plan.steps.length ? { tally, fetch: null, more: true } : { tally, fetch: plan.fetch };
   };
   return changingTransaction(deps.pool, work, time.signal);
-}
-
-function isUsable({ hydrate, apiVersion }: ApplyInput, event: PendingEvent): boolean {
-  if (hydrate !== 'auto') return hydrate === 'payload';
-  return !event.partial && (apiVersion === null || event.apiVersion === apiVersion);
 }

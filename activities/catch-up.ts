@@ -2,14 +2,13 @@ import { performance } from 'node:perf_hooks';
 import type { LimitFunction } from 'p-limit';
 import type { Backlog, CatchUpReport } from '../src/domain/backlog.js';
 import type { Cursor } from '../src/domain/cursor.js';
-import { StripeFailure, UserError } from '../src/domain/failures.js';
+import { isTrouble } from '../src/domain/failures.js';
+import type { Hydrate } from '../src/domain/hydrate.js';
 import type { EventReference } from '../src/domain/references.js';
 import { claimEvents } from '../src/postgres/claim-events.js';
-import { freeClaims } from '../src/postgres/free-claims.js';
 import { recordReads } from '../src/postgres/record-reads.js';
-import { takeFence } from '../src/postgres/take-fence.js';
 import { heartbeating } from './activity-context.js';
-import type { Hydrate } from './apply-changes.js';
+import { beginFetch } from './begin-fetch.js';
 import type { ActivityDeps } from './deps.js';
 import { walkBacklog } from './walk-backlog.js';
 import { createEventWriter } from './write-events.js';
@@ -59,10 +58,7 @@ export function catchUp(deps: ActivityDeps, writing: LimitFunction) {
     heartbeating(async (activity) => {
       const { account, lookedAt } = input;
       const { signal } = activity;
-      const fence = `${activity.id}#${activity.attempt}`;
-      await takeFence(deps.pool, { ...input, fetchId: fence });
-      const free = activity.attempt > 1 ? 0 : input.freeOlderThanSeconds;
-      if (free !== null) await freeClaims(deps.pool, account, free);
+      const fence = await beginFetch(deps, activity, input);
       let progress = isProgress(activity.remembered) ? activity.remembered : begin(input);
       const note = (change: Partial<Progress>) => {
         progress = { ...progress, ...change };
@@ -143,8 +139,4 @@ function begin({ backlog }: CatchUpInput): Progress {
 /** Another version of the worker may have left something else. */
 function isProgress(remembered: unknown): remembered is Progress {
   return typeof remembered === 'object' && remembered !== null && 'backlog' in remembered;
-}
-
-function isTrouble(error: unknown): error is StripeFailure | UserError {
-  return error instanceof UserError || (error instanceof StripeFailure && error.kind !== 'cancelled');
 }

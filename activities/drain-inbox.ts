@@ -1,4 +1,5 @@
 import type { Entities } from '../src/domain/backlog.js';
+import { isUsable } from '../src/domain/hydrate.js';
 import { planTogether } from '../src/domain/set-plan.js';
 import { applyWaiting } from '../src/postgres/apply-together.js';
 import { isRefusedData } from '../src/postgres/errors.js';
@@ -7,9 +8,9 @@ import { PLAN_ONCE, withPrepared } from '../src/postgres/prepared-statements.js'
 import { countWaiting, readWaiting, type WaitingEvent } from '../src/postgres/read-waiting.js';
 import { tableOf } from '../src/stripe/catalog.js';
 import type { ActivityDeps } from './deps.js';
-import { kindOf, traitsOf } from './entity-traits.js';
+import { kindOf, traitsOf, traitsWith } from './entity-traits.js';
 import { isInTheWay } from './in-the-way.js';
-import { type PlanOptions, traitsWith } from './plan-events.js';
+import type { PlanOptions } from './plan-events.js';
 
 export interface DrainInput extends Partial<Omit<PlanOptions, 'wants'>> {
   readonly account: string;
@@ -67,7 +68,7 @@ async function drainType(
   object: string,
   waiting: readonly WaitingEvent[],
 ): Promise<Drained> {
-  const { account, hydrate, apiVersion, signal } = input;
+  const { account, hydrate, signal } = input;
   const handled = new Set(
     waiting.filter(({ type }) => deps.handlers?.wants(type)).map((event) => event.objectId),
   );
@@ -78,9 +79,7 @@ async function drainType(
       key: event.objectId,
       created: event.created,
       kind: kindOf(event.type, object),
-      usable:
-        hydrate === 'payload' ||
-        (hydrate === 'auto' && !event.partial && (apiVersion === null || event.apiVersion === apiVersion)),
+      usable: isUsable(input, event),
       evidence: () => evidenceOf(event),
     }));
   const planned = planTogether(changes, traitsWith(object, hydrate));

@@ -1,3 +1,4 @@
+import type { Hydrate } from '../src/domain/hydrate.js';
 import type { ChangeKind, CurrentRow, EntityTraits } from '../src/domain/ordering.js';
 import type { StoredRow } from '../src/postgres/read-row.js';
 import { entityKeyFields, objectNamed } from '../src/stripe/catalog.js';
@@ -14,6 +15,12 @@ export interface EntityKey {
 
 export function traitsOf(object: string): EntityTraits {
   return { retrievable: retrievable(object), recreatable: isRecreatable(object) };
+}
+
+/** What is never read, because payloads are to do, goes by its events alone. */
+export function traitsWith(object: string, hydrate: Hydrate): EntityTraits {
+  const traits = traitsOf(object);
+  return hydrate === 'payload' ? { ...traits, retrievable: false } : traits;
 }
 
 /**

@@ -3,7 +3,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { FetchReport } from '../src/domain/account-state.js';
 import { BACKLOG_FROM_SECONDS, type Entities } from '../src/domain/backlog.js';
 import type { Cursor } from '../src/domain/cursor.js';
-import { StripeFailure, UserError } from '../src/domain/failures.js';
+import { isTrouble, StripeFailure } from '../src/domain/failures.js';
+import type { Hydrate } from '../src/domain/hydrate.js';
 import type { LagLimits } from '../src/domain/lag.js';
 import { evidentLateness, latenessOf } from '../src/domain/lateness.js';
 import { pass, type Reading } from '../src/domain/pass.js';
@@ -11,11 +12,10 @@ import type { EventReference } from '../src/domain/references.js';
 import { lookedAt, type Trail } from '../src/domain/trail.js';
 import { markNotBackfilled, noteApiVersion } from '../src/postgres/account-row.js';
 import { claimEvents } from '../src/postgres/claim-events.js';
-import { freeClaims } from '../src/postgres/free-claims.js';
 import { recordReads } from '../src/postgres/record-reads.js';
-import { holdsFence, takeFence } from '../src/postgres/take-fence.js';
+import { holdsFence } from '../src/postgres/take-fence.js';
 import { heartbeating, type RunningActivity } from './activity-context.js';
-import type { Hydrate } from './apply-changes.js';
+import { beginFetch } from './begin-fetch.js';
 import type { ActivityDeps } from './deps.js';
 import { drainInbox } from './drain-inbox.js';
 import { createPollRhythm } from './poll-rhythm.js';
@@ -95,11 +95,7 @@ export function fetchEvents(deps: ActivityDeps) {
   return (input: FetchInput): Promise<FetchResult> =>
     heartbeating(async (activity) => {
       const { account } = input;
-      const fence = `${activity.id}#${activity.attempt}`;
-      await takeFence(deps.pool, { ...input, fetchId: fence });
-      // What a lost attempt claimed, it can no longer hand on.
-      const freeOlderThanSeconds = activity.attempt > 1 ? 0 : input.freeOlderThanSeconds;
-      if (freeOlderThanSeconds !== null) await freeClaims(deps.pool, account, freeOlderThanSeconds);
+      const fence = await beginFetch(deps, activity, input);
       const claim = async () => {
         const { isBacklog = false } = progress;
         const drained = await drainInbox(deps, { ...input, isBacklog, signal: activity.signal });
@@ -193,11 +189,6 @@ export function fetchEvents(deps: ActivityDeps) {
         if (hasFailed) activity.remember(progress);
       }
     });
-}
-
-/** What the loop waits out by itself: Stripe's failures, and a key that is missing. */
-function isTrouble(error: unknown): error is StripeFailure | UserError {
-  return error instanceof UserError || (error instanceof StripeFailure && error.kind !== 'cancelled');
 }
 
 /** The same trouble comes with another request id each time. */

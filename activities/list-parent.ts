@@ -12,6 +12,7 @@ import type { ParentWalk } from '../src/stripe/listings.js';
 import { storableJson } from '../src/stripe/storable-json.js';
 import { type WalkedParent, walkRequest } from '../src/stripe/walk-request.js';
 import type { RunningActivity } from './activity-context.js';
+import { askAgain } from './ask-again.js';
 import type { ActivityDeps } from './deps.js';
 import { mayRevive, traitsOf } from './entity-traits.js';
 import { readList } from './event-pages.js';
@@ -31,9 +32,8 @@ export interface ParentListing {
   readonly onRequest: () => void;
 }
 
-/** A page that fails is asked again after so many milliseconds, before the walk gives up. */
-const AGAIN_AFTER_MS = [500, 1_000, 2_000, 4_000];
-const WORTH_ANOTHER = new Set(['transient', 'malformed', 'rate-limited']);
+/** How often a page that fails is asked for again, before the walk gives up. */
+const TIMES = 4;
 /** How often what only its list shows is listed again, and the seconds after which a read lies past this one. */
 const MOST_TIMES = 4;
 const SECONDS_PAST = 3;
@@ -103,23 +103,22 @@ async function listOnce(
   return { parents: 1, rows, requests, refused: refusedObjects.length, ambiguous, refusedObjects, isGone };
 }
 
-async function request(deps: ActivityDeps, path: string, input: ParentListing): Promise<StripeResponse> {
+function request(deps: ActivityDeps, path: string, input: ParentListing): Promise<StripeResponse> {
   const { activity, apiVersion, listing } = input;
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      input.onRequest();
-      return await deps.stripe(listing.account).get(path, {
-        signal: activity.signal,
-        ...(apiVersion === null ? {} : { apiVersion }),
-      });
-    } catch (error) {
-      const pause = AGAIN_AFTER_MS[attempt];
-      if (!(error instanceof StripeFailure) || pause === undefined || !WORTH_ANOTHER.has(error.kind))
-        throw error;
-      await activity.sleep(Math.max(pause, error.retryAfterMs ?? 0), deps.stopping);
-      if (deps.stopping.aborted) throw error;
-    }
-  }
+  const ask = () => {
+    input.onRequest();
+    return deps.stripe(listing.account).get(path, {
+      signal: activity.signal,
+      ...(apiVersion === null ? {} : { apiVersion }),
+    });
+  };
+  return askAgain(ask, {
+    times: TIMES,
+    async wait(ms) {
+      await activity.sleep(ms, deps.stopping);
+      return !deps.stopping.aborted;
+    },
+  });
 }
 
 async function store(

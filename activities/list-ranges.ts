@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pLimit, { type LimitFunction } from 'p-limit';
+import type { LimitFunction } from 'p-limit';
 import { StripeFailure } from '../src/domain/failures.js';
 import {
   afterLostRangeCursor,
@@ -24,9 +24,11 @@ import type { StripeResponse } from '../src/stripe/client.js';
 import { cutOnPage } from '../src/stripe/embedded-lists.js';
 import type { Listing } from '../src/stripe/listings.js';
 import { storableJson } from '../src/stripe/storable-json.js';
+import { askBelow } from './ask-again.js';
 import type { ActivityDeps } from './deps.js';
 import { mayRevive } from './entity-traits.js';
 import { readList } from './event-pages.js';
+import { walkRanges } from './walk-ranges.js';
 
 export interface RangeWalk {
   readonly listing: NumberedListing;
@@ -43,9 +45,8 @@ export interface RangeWalk {
   readonly onPage: () => void;
 }
 
-/** A page that fails is asked again after so many milliseconds, before its walk gives up. */
-const AGAIN_AFTER_MS = [500, 1_000, 2_000, 4_000];
-const WORTH_ANOTHER = new Set(['transient', 'malformed', 'rate-limited']);
+/** How often a page that fails is asked for again, before its walk gives up. */
+const TIMES = 4;
 
 /**
  * Walks a type's ranges, several at a time, until nothing is left of them or the time is over. Each page and the
@@ -55,17 +56,12 @@ const WORTH_ANOTHER = new Set(['transient', 'malformed', 'rate-limited']);
  * @throws StripeFailure, after the pages that were under way are written
  */
 export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<boolean> {
-  const { listing, isOver } = walk;
+  const { listing } = walk;
   const left = new Map<number, Range>();
-  const busy = new Set<number>();
-  const dividing = pLimit(1);
-  const waiting = new Set<() => void>();
-  let failure: unknown;
   let began = walk.state.beganAt !== null;
 
   await reload();
-  await Promise.all(Array.from({ length: walk.walkers }, walker));
-  if (failure !== undefined) throw failure;
+  await walkRanges({ left, walkers: walk.walkers, isOver: walk.isOver, divide, listPage });
   return left.size === 0;
 
   async function reload(): Promise<void> {
@@ -74,48 +70,8 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
     for (const range of ranges) left.set(range.range, range);
   }
 
-  function tellOthers(): void {
-    for (const wake of waiting) wake();
-    waiting.clear();
-  }
-
-  async function walker(): Promise<void> {
-    try {
-      for (let range = await next(); range !== null; range = await next()) {
-        busy.add(range);
-        while (!isEnding() && left.has(range)) await listPage(range);
-        busy.delete(range);
-        tellOthers();
-      }
-    } catch (error) {
-      failure ??= error;
-    } finally {
-      tellOthers();
-    }
-  }
-
-  function isEnding(): boolean {
-    return failure !== undefined || isOver();
-  }
-
-  /** A range that nobody walks: one that is left over, or the older half of the largest. Null where there is none. */
-  async function next(): Promise<number | null> {
-    while (!isEnding()) {
-      const found = await dividing(take);
-      if (found !== null) return found;
-      // Whoever failed or ended meanwhile has told those who waited then.
-      if (busy.size === 0 || isEnding()) return null;
-      await new Promise<void>((resolve) => waiting.add(resolve));
-    }
-    return null;
-  }
-
-  async function take(): Promise<number | null> {
-    const idle = [...left.keys()].find((range) => !busy.has(range));
-    if (idle !== undefined) {
-      busy.add(idle);
-      return idle;
-    }
+  /** The older half of the largest range. */
+  async function divide(): Promise<number | null> {
     const split = walk.list.createdFilter ? splitLargest(left.values()) : null;
     const whole = split === null ? undefined : left.get(split.range);
     if (split === null || whole === undefined) return null;
@@ -129,15 +85,14 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
     const newer = left.get(whole.range);
     if (newer !== undefined) left.set(newer.range, { ...newer, from: split.at });
     left.set(older.range, older);
-    busy.add(older.range);
     return older.range;
   }
 
-  async function listPage(id: number): Promise<void> {
+  async function listPage(id: number, isEnding: () => boolean): Promise<void> {
     const range = left.get(id);
     if (range === undefined) return;
     const { pages } = range;
-    const response = await request(range);
+    const response = await request(range, isEnding);
     if (response === 'lost cursor') {
       const lost = { number: listing.number, range: id, pages, next: afterLostRangeCursor(range) };
       await advance(id, await takeStep(deps.pool, listing, lost, 0), lost.next, 0);
@@ -171,29 +126,24 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
       const now = left.get(id);
       if (now !== undefined) left.set(id, { ...now, ...step, pages: now.pages + 1, rows: now.rows + rows });
     }
-    tellOthers();
   }
 
-  async function request(range: Range): Promise<StripeResponse | 'lost cursor'> {
+  function request(range: Range, isEnding: () => boolean): Promise<StripeResponse | 'lost cursor'> {
     const { path, passes, paged } = walk.list;
     const query = rangeQuery(range, passes[range.pass] ?? {});
     const search = new URLSearchParams({ ...(paged ? { limit: '100' } : {}), ...query }).toString();
     const { signal, apiVersion } = walk;
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        walk.onRequest();
-        return await deps.stripe(listing.account).get(search === '' ? path : `${path}?${search}`, {
-          signal,
-          ...(apiVersion === null ? {} : { apiVersion }),
-        });
-      } catch (error) {
-        if (!(error instanceof StripeFailure)) throw error;
-        if (error.kind === 'cursor-lost' && range.startingAfter !== null) return 'lost cursor';
-        const pause = AGAIN_AFTER_MS[attempt];
-        if (pause === undefined || !WORTH_ANOTHER.has(error.kind) || isEnding()) throw error;
-        await sleep(Math.max(pause, error.retryAfterMs ?? 0), undefined, { signal });
-      }
-    }
+    const ask = () => {
+      walk.onRequest();
+      return deps.stripe(listing.account).get(search === '' ? path : `${path}?${search}`, {
+        signal,
+        ...(apiVersion === null ? {} : { apiVersion }),
+      });
+    };
+    return askBelow(range.startingAfter, ask, {
+      times: TIMES,
+      wait: async (ms) => !isEnding() && sleep(ms, true, { signal }),
+    });
   }
 
   async function understood(response: StripeResponse) {

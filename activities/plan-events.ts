@@ -1,12 +1,11 @@
-import type { EntityTraits } from '../src/domain/ordering.js';
+import { type Hydration, isUsable } from '../src/domain/hydrate.js';
 import { parseExactly } from '../src/domain/previous-attributes.js';
 import { type EntityChange, type PlannedChange, planTogether } from '../src/domain/set-plan.js';
 import { isEvent } from '../src/postgres/insert-event-page.js';
 import { entityKeyOf } from '../src/postgres/upsert-page.js';
 import { entityKeyFields, tableOf } from '../src/stripe/catalog.js';
 import { storedObjects } from '../src/stripe/stored-objects.js';
-import type { Hydrate } from './apply-changes.js';
-import { kindOf, traitsOf } from './entity-traits.js';
+import { kindOf, traitsWith } from './entity-traits.js';
 
 /** An event as text, and as JavaScript parsed it. */
 export interface ReadEvent {
@@ -30,10 +29,7 @@ export interface PlannedEvents {
   readonly others: readonly string[];
 }
 
-export interface PlanOptions {
-  readonly hydrate: Hydrate;
-  /** The API version whose payloads may be stored; null takes any. */
-  readonly apiVersion: string | null;
+export interface PlanOptions extends Hydration {
   /** Whether an event of this type has a handler: then its entity runs it. */
   readonly wants: (type: string) => boolean;
 }
@@ -90,12 +86,6 @@ export function planEvents(events: readonly ReadEvent[], options: PlanOptions): 
   return { types, others };
 }
 
-/** What is never read, because payloads are to do, goes by its events alone. */
-export function traitsWith(object: string, hydrate: Hydrate): EntityTraits {
-  const traits = traitsOf(object);
-  return hydrate === 'payload' ? { ...traits, retrievable: false } : traits;
-}
-
 /** Whether it is a change of an object that has a table. What is odd about the others, the inbox finds out. */
 function isRoutable(entry: unknown): entry is EventEntry {
   if (!isEvent(entry)) return false;
@@ -116,21 +106,20 @@ function changeOf(
   object: string,
   key: string,
   text: string,
-  { hydrate, apiVersion }: PlanOptions,
+  options: PlanOptions,
 ): EntityChange {
-  const isOfVersion = apiVersion === null || event.api_version === apiVersion;
-  const usable = hydrate === 'payload' || (hydrate === 'auto' && isOfVersion && !CUT.test(text));
+  const apiVersion = typeof event.api_version === 'string' ? event.api_version : null;
   return {
     id: event.id,
     key,
     created: event.created,
     kind: kindOf(event.type, object),
-    usable,
+    usable: isUsable(options, { partial: CUT.test(text), apiVersion }),
     evidence() {
       if (parseExactly(text) === null) return null;
       const { object: state, previous_attributes: previous } = event.data;
       return {
-        apiVersion: typeof event.api_version === 'string' ? event.api_version : null,
+        apiVersion,
         digest: canonical(state),
         state: JSON.stringify(state),
         previousAttributes: previous === undefined ? null : JSON.stringify(previous),

@@ -1,6 +1,7 @@
 /** What this machine can do at all: the same pages' JSON text upserted into a copy of the table, and nothing else. */
 import { escapeIdentifier, type Pool } from 'pg';
 import type { SimulatorProcess } from './backfill-world.js';
+import { readPages } from './read-pages.js';
 
 const CONNECTIONS = 4;
 
@@ -53,19 +54,4 @@ async function storageOf(pool: Pool, table: string): Promise<string> {
   );
   const options = rows[0]?.options ?? [];
   return options.length === 0 ? '' : `with (${options.join(', ')})`;
-}
-
-async function readPages(simulator: SimulatorProcess, path: string): Promise<string[]> {
-  await simulator.control({ faults: {}, limits: {} });
-  const pages: string[] = [];
-  for (let after = ''; ; ) {
-    const response = await fetch(`${simulator.url}${path}?limit=100${after}`, {
-      headers: { authorization: `Bearer ${simulator.apiKey}` },
-    });
-    const page = await response.text();
-    const { data, has_more: hasMore } = JSON.parse(page) as { data: { id: string }[]; has_more: boolean };
-    pages.push(page);
-    if (!hasMore) return pages;
-    after = `&starting_after=${data.at(-1)?.id}`;
-  }
 }

@@ -5,6 +5,7 @@
 import type { Pool } from 'pg';
 import type { Baseline } from './backfill-baseline.js';
 import type { SimulatorProcess } from './backfill-world.js';
+import { readPages } from './read-pages.js';
 
 const CONNECTIONS = 4;
 
@@ -32,7 +33,7 @@ where r.as_of_until < excluded.as_of`;
 
 /** Reads all pages of events once, then applies them, the oldest first. Rows are events. */
 export async function rawCatchUp(pool: Pool, simulator: SimulatorProcess): Promise<Baseline> {
-  const pages = await readEventPages(simulator);
+  const pages = await readPages(simulator, '/v1/events');
   await pool.query('create schema bench');
   try {
     await pool.query('create table bench.events (like stripe_sync.events including all)');
@@ -58,20 +59,5 @@ export async function rawCatchUp(pool: Pool, simulator: SimulatorProcess): Promi
     return { rows: count, seconds, perSecond: count / seconds };
   } finally {
     await pool.query('drop schema bench cascade');
-  }
-}
-
-async function readEventPages(simulator: SimulatorProcess): Promise<string[]> {
-  await simulator.control({ faults: {}, limits: {} });
-  const pages: string[] = [];
-  for (let after = ''; ; ) {
-    const response = await fetch(`${simulator.url}/v1/events?limit=100${after}`, {
-      headers: { authorization: `Bearer ${simulator.apiKey}` },
-    });
-    const page = await response.text();
-    const { data, has_more: hasMore } = JSON.parse(page) as { data: { id: string }[]; has_more: boolean };
-    pages.push(page);
-    if (!hasMore) return pages;
-    after = `&starting_after=${data.at(-1)?.id}`;
   }
 }

@@ -9,10 +9,11 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ApplyInput, ApplyResult, Hydrate } from '../activities/apply-changes.js';
+import type { ApplyInput, ApplyResult } from '../activities/apply-changes.js';
 import type { SettleInput, SettleResult } from '../activities/settle-entity.js';
 import { addOutcomes, NO_OUTCOMES, type OutcomeTally } from '../src/domain/account-state.js';
 import { HANDLER_FAILED } from '../src/domain/failures.js';
+import type { Hydrate } from '../src/domain/hydrate.js';
 import { type EntityBatch, mergeBatches } from '../src/domain/routing.js';
 import { deliverSignal } from './messages.js';
 import { applyLocally, applyPatiently, parkChanges, settleEntity } from './proxies.js';

@@ -1,6 +1,7 @@
 /** What an account was started with. Travels in every run's input: fields are added, never renamed. */
-import type { Hydrate } from '../activities/apply-changes.js';
+
 import type { Entities } from '../src/domain/backlog.js';
+import type { Hydrate } from '../src/domain/hydrate.js';
 import type { LagLimits } from '../src/domain/lag.js';
 
 export interface AccountSettings {

@@ -7,7 +7,7 @@
  */
 import type { AccountState } from './account-state.js';
 import { firstUnsettledSecond, type Position } from './cursor.js';
-import { type Range, spanLeft } from './ranges.js';
+import { type Range, rangeOf, spanLeft } from './ranges.js';
 
 /** What goes through entity children. */
 export type Entities = 'auto' | 'always' | 'never';
@@ -52,22 +52,6 @@ export function backlogOf(state: AccountState): Backlog | null {
   if (to - cursor.created < BACKLOG_FROM_SECONDS) return null;
   const { created: from } = cursor;
   return { from, to, ranges: [rangeOf(0, from, to)], newest: null, listed: 0 };
-}
-
-/** A range of which nothing was listed yet. */
-export function rangeOf(range: number, from: number, to: number): Range {
-  return {
-    range,
-    pass: 0,
-    from,
-    to,
-    newest: null,
-    reached: null,
-    startingAfter: null,
-    trail: [],
-    pages: 0,
-    rows: 0,
-  };
 }
 
 export function afterCatchUp(state: AccountState, report: CatchUpReport): AccountState {

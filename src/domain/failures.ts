@@ -85,5 +85,10 @@ export class UserError extends Error {
   }
 }
 
+/** What the loop of an account waits out by itself, and reports in words: Stripe's failures, and a key that is missing. */
+export function isTrouble(error: unknown): error is StripeFailure | UserError {
+  return error instanceof UserError || (error instanceof StripeFailure && error.kind !== 'cancelled');
+}
+
 /** Type of the failure that a user's handler raised; its first detail is the id of the event. */
 export const HANDLER_FAILED = 'Handler/failed';

@@ -45,6 +45,22 @@ const SPLIT_AT_ONCE_FROM_ROWS = 10_000;
 /** A division costs a request or two, so what is left has to hold more than that. */
 const SPLIT_FROM_ROWS = 400;
 
+/** A range of which nothing was listed yet. */
+export function rangeOf(range: number, from: number | null, to: number | null): Range {
+  return {
+    range,
+    pass: 0,
+    from,
+    to,
+    newest: null,
+    reached: null,
+    startingAfter: null,
+    trail: [],
+    pages: 0,
+    rows: 0,
+  };
+}
+
 /**
  * The query of a range's next page, without the limit.
  *

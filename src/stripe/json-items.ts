@@ -3,8 +3,9 @@
  * stands, at twenty times the cost.
  */
 
+import { endOfString } from './json-text.js';
+
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const OPENING = { brace: 0x7b, bracket: 0x5b } as const;
 const CLOSING = { brace: 0x7d, bracket: 0x5d } as const;
 
@@ -23,7 +24,7 @@ export function objectTexts(text: string, field: string): string[] | null {
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
-      const end = closingQuote(text, at);
+      const end = endOfString(text, at) - 1;
       if (depth === 1 && isKey(text, end + 1)) {
         key = JSON.parse(text.slice(at, end + 1)) as string;
         if (key === field) items = null;
@@ -56,16 +57,4 @@ function isKey(text: string, after: number): boolean {
   let at = after;
   while (isBetween(text.charCodeAt(at)) && text[at] !== ',') at += 1;
   return text[at] === ':';
-}
-
-/** Of the string that begins at `start`: the first quote before which an even number of backslashes stands. */
-function closingQuote(text: string, start: number): number {
-  for (let from = start + 1; ; ) {
-    const quote = text.indexOf('"', from);
-    if (quote < 0) throw new SyntaxError('the text is not JSON');
-    let backslashes = 0;
-    while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes += 1;
-    if (backslashes % 2 === 0) return quote;
-    from = quote + 1;
-  }
 }

@@ -27,6 +27,7 @@ interface OpenContainer {
 
 /** What neither begins nor is a value, between two of them. */
 const BETWEEN = /[\s,:]*/y;
+const BACKSLASH = 0x5c;
 /** A number or a word. */
 const SCALAR = /[^\s,\]}]+/y;
 
@@ -100,13 +101,13 @@ function skip(pattern: RegExp, text: string, at: number): number {
   return pattern.test(text) ? pattern.lastIndex : at;
 }
 
-/** Behind the closing quote: the first one before which an even number of backslashes stands. */
-function endOfString(text: string, start: number): number {
+/** Behind the closing quote of the string that begins at `start`: the first one before which an even number of backslashes stands. */
+export function endOfString(text: string, start: number): number {
   for (let from = start + 1; ; ) {
     const quote = text.indexOf('"', from);
     if (quote < 0) throw new SyntaxError('the text is not JSON');
     let backslashes = 0;
-    while (text[quote - 1 - backslashes] === '\\') backslashes += 1;
+    while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes += 1;
     if (backslashes % 2 === 0) return quote + 1;
     from = quote + 1;
   }

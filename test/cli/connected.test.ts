@@ -112,6 +112,9 @@ describe('before there is anything to follow', () => {
   });
 });
 
+const startAll = (followInterval: string) =>
+  world.run(['start', platform, '--all-connected', ...QUICK, '--follow-interval', followInterval]);
+
 describe('a platform with three connected accounts', () => {
   it('starts each under its id, and one that an alias holds already under that alias, once', async () => {
     world.simulator.create('customer', { name: 'of the platform' });
@@ -122,14 +125,7 @@ describe('a platform with three connected accounts', () => {
     expect(await world.run(['start', 'held', ...options])).toMatchObject({ code: 0, stderr: '' });
     await holdsItsOwn('held', first);
 
-    const result = await world.run([
-      'start',
-      platform,
-      '--all-connected',
-      ...QUICK,
-      '--follow-interval',
-      '1h',
-    ]);
+    const result = await startAll('1h');
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout).toMatch(
       /has 3 connected accounts: 2 started, 1 ran already\.\nNew ones .* every 60 min/,
@@ -180,14 +176,7 @@ describe('a platform with three connected accounts', () => {
   });
 
   it('is started again without starting anything twice', async () => {
-    const result = await world.run([
-      'start',
-      platform,
-      '--all-connected',
-      ...QUICK,
-      '--follow-interval',
-      '10s',
-    ]);
+    const result = await startAll('10s');
     expect(result.stdout).toMatch(/3 connected accounts: 0 started, 3 ran already\.\nNew ones .* every 10 s/);
     expect(result).toMatchObject({ code: 0, stderr: '' });
   });
@@ -213,14 +202,7 @@ describe('following', () => {
     expect(stopped.stdout).toContain(`stripe-sync start ${second}`);
     await anotherLook();
     expect(await world.isRunning(second)).toBe(false);
-    const again = await world.run([
-      'start',
-      platform,
-      '--all-connected',
-      ...QUICK,
-      '--follow-interval',
-      '10s',
-    ]);
+    const again = await startAll('10s');
     expect(again.stdout).toMatch(
       new RegExp(
         `4 connected accounts: 0 started, 3 ran already\\.\n${second} was stopped by hand.*start ${second}`,
@@ -272,14 +254,7 @@ describe('stop --all-connected', () => {
     expectFailure(await world.run(['stop', platform, '--all-connected']), /follows no connected accounts/);
 
     world.simulator.connectedAccount(connected[3] ?? '').create('coupon', { name: 'later' });
-    const again = await world.run([
-      'start',
-      platform,
-      '--all-connected',
-      ...QUICK,
-      '--follow-interval',
-      '1h',
-    ]);
+    const again = await startAll('1h');
     expect(again.stdout).toMatch(/3 connected accounts: 3 started, 0 ran already/);
     await holdsItsOwn(connected[3] ?? '');
     expect((await world.run(['stop', platform, '--all-connected'])).code).toBe(0);

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
-import type { CheckReport } from '../../src/cli/doctor/check.js';
 import { checkPostgres, versionFinding } from '../../src/cli/doctor/postgres-checks.js';
 import { olderBinaries, startOlderServer } from '../postgres/older-server.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
+import { named, names, troubles } from './reports.js';
 
 let database: TestDatabase;
 
@@ -35,17 +35,6 @@ async function checksOf(url: string | undefined, machineNow: () => number = Date
 
 const reportsOf = async (url: string | undefined, machineNow?: () => number) =>
   (await checksOf(url, machineNow)).reports;
-
-function named(reports: readonly CheckReport[], check: string): CheckReport {
-  const found = reports.filter((report) => report.check === check);
-  expect(found).toHaveLength(1);
-  return found[0] as CheckReport;
-}
-
-const troubles = (reports: readonly CheckReport[]) =>
-  reports.filter(({ result }) => result !== 'ok').map(({ check, result }) => `${check}: ${result}`);
-
-const names = (reports: readonly CheckReport[]) => reports.map(({ check }) => check);
 
 /** A role of its own that may log in to the database, and the URL as that role; gone with the test. */
 async function roleOn(on: TestDatabase, attributes = ''): Promise<{ role: string; url: string }> {

@@ -9,6 +9,7 @@ import { checkStripe } from '../../src/cli/doctor/stripe-checks.js';
 import { createSimulator, type Simulator } from '../../src/sandbox/simulator/index.js';
 import { objectNamed, syncedObjects } from '../../src/stripe/catalog.js';
 import { backfillTypes, listingOf } from '../../src/stripe/listings.js';
+import { named, names } from './reports.js';
 
 let simulator: Simulator;
 
@@ -39,14 +40,6 @@ async function reportsFor(
   }
   return reports;
 }
-
-function named(reports: readonly CheckReport[], check: string): CheckReport {
-  const found = reports.filter((report) => report.check === check);
-  expect(found).toHaveLength(1);
-  return found[0] as CheckReport;
-}
-
-const names = (reports: readonly CheckReport[]) => reports.map(({ check }) => check);
 
 describe('a key that may read everything', () => {
   it('passes all, in this order, but for being a secret one', async () => {

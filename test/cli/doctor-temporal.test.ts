@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CheckReport } from '../../src/cli/doctor/check.js';
 import { checkTemporal, retentionFinding } from '../../src/cli/doctor/temporal-checks.js';
 import { eventually } from '../support/sync.js';
+import { named, troubles } from './reports.js';
 import { createWorld, type World } from './world.js';
 
 let world: World;
@@ -28,15 +29,6 @@ async function reportsOf(
   }
   return reports;
 }
-
-function named(reports: readonly CheckReport[], check: string): CheckReport {
-  const found = reports.filter((report) => report.check === check);
-  expect(found).toHaveLength(1);
-  return found[0] as CheckReport;
-}
-
-const troubles = (reports: readonly CheckReport[]) =>
-  reports.filter(({ result }) => result !== 'ok').map(({ check, result }) => `${check}: ${result}`);
 
 describe('a server', () => {
   it('without a worker and an account says so, and what to do', async () => {

@@ -5,11 +5,11 @@ import {
   BACKLOG_FROM_SECONDS,
   backlogOf,
   type CatchUpReport,
-  rangeOf,
   shareOf,
 } from '../../src/domain/backlog.js';
 import type { ListPage, ListRequest } from '../../src/domain/list-request.js';
 import { pass } from '../../src/domain/pass.js';
+import { rangeOf } from '../../src/domain/ranges.js';
 
 const LIMITS = { floorSeconds: 5, maxSeconds: 300 };
 const BASE = 1_800_000_000;

@@ -4,23 +4,13 @@ import {
   afterLostRangeCursor,
   afterRangePage,
   type Range,
+  rangeOf,
   rangeQuery,
   shareListed,
   splitLargest,
 } from '../../src/domain/ranges.js';
 
-const WHOLE: Range = {
-  range: 1,
-  pass: 0,
-  from: null,
-  to: null,
-  newest: null,
-  reached: null,
-  startingAfter: null,
-  trail: [],
-  pages: 0,
-  rows: 0,
-};
+const WHOLE = rangeOf(1, null, null);
 
 interface Item {
   readonly id: string;

@@ -1,9 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AuditSummary } from '../../activities/finish-audit.js';
@@ -13,14 +8,12 @@ import { tableOf } from '../../src/stripe/catalog.js';
 import type { AuditInput } from '../../workflows/audit.js';
 import { readable } from '../support/histories.js';
 import { createSync, eventually, type Sync } from '../support/sync.js';
-
-const CLI = fileURLToPath(new URL('../../bin/stripe-sync.js', import.meta.url));
+import { createWorkerProcesses } from '../support/worker-processes.js';
 
 let sync: Sync | null = null;
-let workers: ChildProcess[] = [];
+const workers = createWorkerProcesses();
 afterEach(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
-  workers = [];
+  await workers.killAll();
   await sync?.close();
   sync = null;
 });
@@ -108,14 +101,12 @@ describe('an audit', () => {
       lost,
     ]);
     simulator.setFaults({ latency: { fixedMs: 250 } });
-    const worker = await startWorker(sync);
+    const worker = await workers.start(sync);
     const handle = await start(sync, { types: ['customer'], lagSeconds: 1 });
     const pages = () => simulator.stats().requests.list;
     await eventually(async () => (pages() >= 5 ? null : 'the listing begins'));
-    const ended = new Promise((resolve) => worker.once('exit', resolve));
-    worker.kill('SIGKILL');
-    await ended;
-    await startWorker(sync);
+    await worker.end('SIGKILL');
+    await workers.start(sync);
     const result = await resultOf(sync, handle);
     expect(differencesOf(result)).toEqual(lost.map((id) => `customer missing ${id}  differs`));
     expect(result.types).toMatchObject([{ compared: 1_500, missing: 3, extraChecked: true }]);
@@ -190,22 +181,3 @@ describe('an audit', () => {
     expect(history + JSON.stringify(result)).not.toContain('secret@');
   }, 60_000);
 });
-
-/** A worker as users run it, in a process of its own and away from any sandbox of this folder. */
-async function startWorker({ environment }: Sync): Promise<ChildProcess> {
-  const worker = spawn(process.execPath, [CLI, 'worker'], {
-    env: environment,
-    cwd: mkdtempSync(join(tmpdir(), 'stripe-sync-worker-')),
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  workers.push(worker);
-  let log = '';
-  await new Promise<void>((resolve, reject) => {
-    worker.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      log += text;
-      if (log.includes('the worker runs')) resolve();
-    });
-    worker.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
-  });
-  return worker;
-}

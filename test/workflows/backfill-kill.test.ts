@@ -1,50 +1,22 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { readLastBackfill } from '../../src/postgres/backfills.js';
 import { readListings } from '../../src/postgres/listings.js';
 import { DEFAULT_SETTINGS } from '../../workflows/settings.js';
 import { createSync, eventually, type Sync } from '../support/sync.js';
+import { createWorkerProcesses } from '../support/worker-processes.js';
 
-const CLI = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'bin', 'stripe-sync.js');
 /** bench/backfill-kills.ts does more of them. */
 const KILLS = 5;
 const CUSTOMERS = 30_000;
 const DAY = 86_400;
 
 let sync: Sync | null = null;
-let workers: ChildProcess[] = [];
+const workers = createWorkerProcesses();
 afterEach(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
-  workers = [];
+  await workers.killAll();
   await sync?.close();
   sync = null;
 });
-
-async function startWorker({ environment }: Sync): Promise<ChildProcess> {
-  const worker = spawn(process.execPath, [CLI, 'worker'], {
-    env: environment,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  workers.push(worker);
-  let log = '';
-  await new Promise<void>((resolve, reject) => {
-    worker.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      log += text;
-      if (log.includes('the worker runs')) resolve();
-    });
-    worker.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
-  });
-  return worker;
-}
-
-async function kill(worker: ChildProcess): Promise<void> {
-  const ended = new Promise((resolve) => worker.once('exit', resolve));
-  worker.kill('SIGKILL');
-  await ended;
-  workers = workers.filter((each) => each !== worker);
-}
 
 /** Pages whose rows and positions are committed. */
 async function pagesOf({ database, account }: Sync): Promise<number> {
@@ -59,7 +31,7 @@ it(`a backfill whose worker is killed ${KILLS} times ends equal, and lists few p
   const room = sync;
   const now = Math.floor(room.simulator.now());
   room.simulator.createMany('customer', CUSTOMERS, { from: now - 900 * DAY, to: now - DAY });
-  let worker = await startWorker(room);
+  let worker = await workers.start(room);
   await room.start({ backfill: { types: ['customer'] } });
   room.simulator.startTraffic({ changesPerSecond: 2 });
   let pages = 0;
@@ -67,8 +39,8 @@ it(`a backfill whose worker is killed ${KILLS} times ends equal, and lists few p
     const upTo = pages + 5 + Math.floor(Math.random() * 40);
     await eventually(async () => ((await pagesOf(room)) >= upTo ? null : `fewer than ${upTo} pages`), 90);
     pages = await pagesOf(room);
-    await kill(worker);
-    worker = await startWorker(room);
+    await worker.end('SIGKILL');
+    worker = await workers.start(room);
   }
   await eventually(async () => {
     const last = await readLastBackfill(room.database.pool, room.account);

@@ -1,51 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { tableOf } from '../../src/stripe/catalog.js';
 import { watchEffects } from '../support/effects.js';
 import { createSync, eventually, type Sync } from '../support/sync.js';
-
-const CLI = fileURLToPath(new URL('../../bin/stripe-sync.js', import.meta.url));
+import { createWorkerProcesses } from '../support/worker-processes.js';
 
 let sync: Sync | null = null;
 let shares: Watch | null = null;
-let workers: ChildProcess[] = [];
+const workers = createWorkerProcesses();
 afterEach(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
-  workers = [];
+  await workers.killAll();
   await shares?.end();
   shares = null;
   await sync?.close();
   sync = null;
 });
-
-async function startWorker({ environment }: Sync): Promise<ChildProcess> {
-  const worker = spawn(process.execPath, [CLI, 'worker'], {
-    env: environment,
-    cwd: mkdtempSync(join(tmpdir(), 'stripe-sync-worker-')),
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  workers.push(worker);
-  let log = '';
-  await new Promise<void>((resolve, reject) => {
-    worker.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      log += text;
-      if (log.includes('the worker runs')) resolve();
-    });
-    worker.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
-  });
-  return worker;
-}
-
-async function kill(worker: ChildProcess): Promise<void> {
-  const ended = new Promise((resolve) => worker.once('exit', resolve));
-  worker.kill('SIGKILL');
-  await ended;
-}
 
 interface Settled {
   readonly together: number;
@@ -71,13 +40,13 @@ async function openedAccount(over: Parameters<Sync['start']>[0]): Promise<Sync> 
   const opened = await createSync({ seed: 61 });
   opened.simulator.create('customer');
   opened.simulator.advanceClock(30);
-  const worker = await startWorker(opened);
+  const worker = await workers.start(opened);
   await opened.start({ poll: { everySeconds: 0.5, slowestSeconds: 0.5, waitSeconds: 5 }, ...over });
   await eventually(async () => {
     const { backfill, cursor, caughtUp } = await opened.status();
     return backfill?.state === 'done' && cursor !== null && caughtUp ? null : 'the first backfill runs';
   });
-  await kill(worker);
+  await worker.end('SIGKILL');
   return opened;
 }
 
@@ -129,12 +98,12 @@ describe('an account that is far behind', () => {
     simulator.setFaults({ latency: { fixedMs: 250, jitterMs: 100 } });
     simulator.startTraffic({ changesPerSecond: 3 });
 
-    let worker = await startWorker(sync);
+    let worker = await workers.start(sync);
     shares = watchShares(sync);
     for (const pause of [1_500, 2_000]) {
       await sleep(pause);
-      await kill(worker);
-      worker = await startWorker(sync);
+      await worker.end('SIGKILL');
+      worker = await workers.start(sync);
     }
     await eventually(async () => {
       const { catchUp, caughtUp } = await (sync as Sync).status();
@@ -168,7 +137,7 @@ describe('an account that is far behind', () => {
     expect(await effects.stepsBack(account)).toEqual([]);
     const times = [...(await effects.settled(account)).values()];
     expect(times.filter((count) => count !== 1)).toEqual([]);
-    await kill(worker);
+    await worker.end('SIGKILL');
   }, 240_000);
 
   it('takes an entity for each change where it is to, and none that an entity need not decide where it is not', async () => {
@@ -177,7 +146,7 @@ describe('an account that is far behind', () => {
       const { simulator } = sync;
       const since = Math.floor(simulator.now()) + 1;
       simulator.advanceClock(2);
-      const worker = await startWorker(sync);
+      const worker = await workers.start(sync);
       let last: string | null = null;
       for (let round = 0; round < 15; round += 1) {
         if (last !== null) simulator.update('customer', last, { name: `in round ${round}` });
@@ -192,7 +161,7 @@ describe('an account that is far behind', () => {
       expect([together, byEntities]).toEqual(entities === 'always' ? [0, 29] : [29, 0]);
       expect(twice).toBe(0);
       expect((await sync.compared()).differences).toEqual([]);
-      await kill(worker);
+      await worker.end('SIGKILL');
       await sync.close();
       sync = null;
     }

@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,17 +6,16 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Simulator } from '../../src/sandbox/simulator/index.js';
 import { createSync, type Sync } from '../support/sync.js';
+import { createWorkerProcesses } from '../support/worker-processes.js';
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const CLI = join(ROOT, 'bin', 'stripe-sync.js');
 const KILLS = 20;
 
 const folder = mkdtempSync(join(tmpdir(), 'stripe-sync-kill-'));
 let sync: Sync | null = null;
-let workers: ChildProcess[] = [];
+const workers = createWorkerProcesses();
 afterEach(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
-  workers = [];
+  await workers.killAll();
   await sync?.close();
   sync = null;
   rmSync(folder, { recursive: true, force: true });
@@ -44,31 +42,6 @@ function slowHandlers(): string {
      );`,
   );
   return file;
-}
-
-async function startWorker({ environment }: Sync, handlers: string): Promise<ChildProcess> {
-  const worker = spawn(process.execPath, [CLI, 'worker', '--handlers', handlers], {
-    env: environment,
-    cwd: folder,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  workers.push(worker);
-  let log = '';
-  await new Promise<void>((resolve, reject) => {
-    worker.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      log += text;
-      if (log.includes('the worker runs')) resolve();
-    });
-    worker.once('exit', (code) => reject(new Error(`the worker ended with ${code}: ${log}`)));
-  });
-  return worker;
-}
-
-async function kill(worker: ChildProcess): Promise<void> {
-  const ended = new Promise((resolve) => worker.once('exit', resolve));
-  worker.kill('SIGKILL');
-  await ended;
-  workers = workers.filter((each) => each !== worker);
 }
 
 /** Transactions of workers that have made a booking, or are at it, and have not committed it. */
@@ -105,15 +78,14 @@ describe('workers with handlers that are killed', () => {
     sync = await createSync({ seed: 47 });
     const { simulator, database, account } = sync;
     await database.pool.query(readFileSync(join(ROOT, 'examples', 'revenue', 'schema.sql'), 'utf8'));
-    const handlers = slowHandlers();
+    const handlers = ['--handlers', slowHandlers()];
     simulator.createMany('customer', 40);
     const open = simulator.createMany('invoice', 400);
 
     // Two at a time, of which one is killed, so that there is always somebody to go on, and to meet a dead one's locks.
-    let pair = await Promise.all([startWorker(sync, handlers), startWorker(sync, handlers)]);
+    let pair = await Promise.all([workers.start(sync, handlers), workers.start(sync, handlers)]);
     await sync.start();
-    await sleep(3_000);
-    const since = Math.floor(simulator.now());
+    const since = await sync.opened();
     simulator.startTraffic({ changesPerSecond: 4 });
     const paying = setInterval(() => pay(simulator, open.pop()), 200);
     const end = () => {
@@ -127,8 +99,8 @@ describe('workers with handlers that are killed', () => {
       if (count % 2 === 0) torn += (await isBooking(sync, 4)) ? 1 : 0;
       else await sleep(Math.random() * 1_500);
       const [victim, survivor] = Math.random() < 0.5 ? pair : [pair[1], pair[0]];
-      await kill(victim as ChildProcess);
-      pair = [survivor as ChildProcess, await startWorker(sync, handlers)];
+      await victim.end('SIGKILL');
+      pair = [survivor, await workers.start(sync, handlers)];
       if (count === KILLS - 3) end();
     }
     await sync.rested(since);

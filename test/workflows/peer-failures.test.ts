@@ -1,19 +1,16 @@
 /** What ends other mirrors of Stripe. Those failures that need no workflow are in test/activities/peer-failures.test.ts. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, expect, it } from 'vitest';
-import { createFolder, type Running, start } from '../cli/cli-process.js';
+import { afterEach, expect, it } from 'vitest';
 import { createSync, eventually, type Sync } from '../support/sync.js';
+import { createWorkerProcesses } from '../support/worker-processes.js';
 
 let sync: Sync | null = null;
-let worker: Running | null = null;
-const folder = createFolder();
+const workers = createWorkerProcesses();
 afterEach(async () => {
-  if (worker !== null && worker.child.exitCode === null) await worker.end('SIGTERM');
-  worker = null;
+  await workers.killAll();
   await sync?.close();
   sync = null;
 });
-afterAll(folder.remove);
 
 /** Ends the idle connections of the worker, as a server does that restarts or a firewall that forgets. */
 async function endIdleConnections({ database }: Sync): Promise<number> {
@@ -26,10 +23,8 @@ async function endIdleConnections({ database }: Sync): Promise<number> {
 
 it('a worker whose idle connections PostgreSQL ends, again and again, goes on and misses nothing', async () => {
   sync = await createSync({ seed: 12, visibility: { kind: 'none' } });
-  const { simulator, database, account, environment } = sync;
-  const running = start(['worker'], folder.path, environment);
-  worker = running;
-  await running.says(/the worker runs/);
+  const { simulator, database, account } = sync;
+  const worker = await workers.start(sync);
   await sync.start({ backfill: { enabled: false } });
   const it = sync;
   await eventually(async () => ((await it.status()).caughtUp ? null : 'not caught up'));
@@ -47,7 +42,7 @@ it('a worker whose idle connections PostgreSQL ends, again and again, goes on an
     await sleep(300);
   }
   expect(ended).toBeGreaterThan(0);
-  expect(running.child.exitCode).toBeNull();
+  expect(worker.child.exitCode).toBeNull();
   await it.rested();
   const { rows } = await database.pool.query<{ outcome: string; attempts: number }>(
     'select distinct outcome, attempts from stripe_sync.events where account = $1',
