@@ -18,17 +18,16 @@ import {
   readRanges,
   splitRange,
 } from '../src/postgres/listings.js';
-import { entityKeyOf, type PageResult, upsertPage } from '../src/postgres/upsert-page.js';
+import type { ListedType } from '../src/postgres/upsert-page.js';
 import { entityKeyFields, tableOf } from '../src/stripe/catalog.js';
 import type { StripeResponse } from '../src/stripe/client.js';
-import { cutOnPage } from '../src/stripe/embedded-lists.js';
 import type { Listing } from '../src/stripe/listings.js';
-import { storableJson } from '../src/stripe/storable-json.js';
 import { askBelow } from './ask-again.js';
 import type { ActivityDeps } from './deps.js';
 import { mayRevive } from './entity-traits.js';
 import { readList } from './event-pages.js';
 import { walkRanges } from './walk-ranges.js';
+import { createPageWriter } from './write-pages.js';
 
 export interface RangeWalk {
   readonly listing: NumberedListing;
@@ -58,6 +57,7 @@ const TIMES = 4;
 export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<boolean> {
   const { listing } = walk;
   const left = new Map<number, Range>();
+  const writer = createPageWriter(deps, typeOf(listing), walk.writing);
   let began = walk.state.beganAt !== null;
 
   await reload();
@@ -104,9 +104,10 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
       began = true;
     }
     const step = afterRangePage(left.get(id) ?? range, page);
-    const result = await walk.writing(() =>
-      write(page, { number: listing.number, range: id, pages, next: step }),
-    );
+    const result = await writer.write({
+      ...page,
+      step: { number: listing.number, range: id, pages, next: step },
+    });
     await advance(id, result.taken, step, result.listed);
     walk.onPage();
   }
@@ -161,35 +162,17 @@ export async function listRanges(deps: ActivityDeps, walk: RangeWalk): Promise<b
     const page: ListedPage = { ids, created: secondsOf(entries), hasMore };
     return { ...page, version, entries, response };
   }
+}
 
-  async function write(
-    page: Awaited<ReturnType<typeof understood>>,
-    step: NonNullable<Parameters<typeof upsertPage>[1]['step']>,
-  ): Promise<PageResult> {
-    const { account, object, number } = listing;
-    const { response, entries, hasMore, version } = page;
-    const keyFields = entityKeyFields(object);
-    const result = await upsertPage(deps.pool, {
-      account,
-      object,
-      table: tableOf(object),
-      page: storableJson(response.text),
-      source: `backfill:${number}`,
-      keyFields,
-      leaveOut: cutOnPage(response.text, hasMore).flatMap((at) => entityKeyOf(entries[at], keyFields) ?? []),
-      recreatable: mayRevive(object),
-      ...version,
-      step,
-      isOneOfMany: hasMore,
-    });
-    for (const { objectId, reason } of result.refused) {
-      deps.log.warn(
-        { account, object, objectId, reason, requestId: response.requestId },
-        'PostgreSQL cannot hold this object; the listing goes on without it',
-      );
-    }
-    return result;
-  }
+function typeOf({ account, object, number }: NumberedListing): ListedType {
+  return {
+    account,
+    object,
+    table: tableOf(object),
+    source: `backfill:${number}`,
+    keyFields: entityKeyFields(object),
+    recreatable: mayRevive(object),
+  };
 }
 
 /** `created` of each entry, or null where one has none. */

@@ -13,6 +13,7 @@ import { compositeKeys, storedObjects } from '../src/stripe/stored-objects.js';
 import type { ActivityDeps } from './deps.js';
 import { isInTheWay } from './in-the-way.js';
 import { type PlannedEvents, type PlanOptions, planEvents, type ReadEvent } from './plan-events.js';
+import { type BatchWriter, createBatchWriter } from './write-batches.js';
 
 /** A page of /v1/events. */
 export interface ListedPage {
@@ -32,77 +33,27 @@ export interface WriteOptions extends Omit<PlanOptions, 'wants'> {
   readonly writing: LimitFunction;
 }
 
-/** Pages and bytes that one transaction takes at most: more of them write no faster, and hold what they lock longer. */
-const MOST_PAGES = 5;
-const MOST_LENGTH = 1_000_000;
-/** Transactions at a time: more connections than PostgreSQL has cores make none of them faster. */
-const AT_ONCE = 3;
 /** A deadlock with somebody else's transaction is over once this one has given way. */
 const AGAIN_AFTER_MS = [20, 100, 500];
 
-interface Waiting {
-  readonly page: ListedPage;
-  /** Rows that its events may write. */
-  readonly rows: ReadonlySet<string>;
-  readonly done: (result: Promise<AppliedTogether>) => void;
-}
-
 /**
- * Puts pages of events into the ledger and applies them, several pages in a transaction and several transactions at a
- * time, as far as their rows do not meet: of two that write one row, one would only find it changed.
+ * Puts pages of events into the ledger and applies them, several pages in a transaction. What they add up to, the first
+ * of them tells.
  */
-export function createEventWriter(deps: ActivityDeps, options: WriteOptions) {
-  const queue: Waiting[] = [];
-  const busyRows = new Set<string>();
-  let underWay = 0;
-
-  function begin(): void {
-    while (underWay < AT_ONCE) {
-      const batch = nextBatch();
-      if (batch.length === 0) return;
-      const rows = batch.flatMap((waiting) => [...waiting.rows]);
-      for (const row of rows) busyRows.add(row);
-      underWay += 1;
-      const pages = batch.map(({ page }) => page);
-      const written = options
-        .writing(() => write(deps, options, pages))
-        .finally(() => {
-          for (const row of rows) busyRows.delete(row);
-          underWay -= 1;
-          begin();
-        });
-      for (const [index, { done }] of batch.entries()) {
-        done(written.then((total) => (index === 0 ? total : NOTHING)));
-      }
-    }
-  }
-
-  function nextBatch(): Waiting[] {
-    const batch: Waiting[] = [];
-    const passed: Waiting[] = [];
-    let length = 0;
-    while (queue.length > 0 && batch.length < MOST_PAGES && length < MOST_LENGTH) {
-      const next = queue.shift();
-      if (next === undefined) break;
-      if ([...next.rows].some((row) => busyRows.has(row))) passed.push(next);
-      else {
-        batch.push(next);
-        length += next.page.text.length;
-      }
-    }
-    queue.unshift(...passed);
-    return batch;
-  }
-
-  return {
-    /** Resolves once the page is committed. What several pages of one transaction add up to, the first one tells. */
-    write(page: ListedPage): Promise<AppliedTogether> {
-      return new Promise((resolve) => {
-        queue.push({ page, rows: rowsOf(page.entries), done: resolve });
-        begin();
-      });
+export function createEventWriter(
+  deps: ActivityDeps,
+  options: WriteOptions,
+): BatchWriter<ListedPage, AppliedTogether> {
+  return createBatchWriter({
+    writing: options.writing,
+    rowsOf: (page) => rowsOf(page.entries),
+    mayShareRows: true,
+    lengthOf: (page) => page.text.length,
+    write: async (pages) => {
+      const total = await write(deps, options, pages);
+      return pages.map((_, index) => (index === 0 ? total : NOTHING));
     },
-  };
+  });
 }
 
 const NOTHING: AppliedTogether = { taken: 0, applied: 0, stale: 0, left: 0 };
@@ -117,14 +68,12 @@ function add(a: AppliedTogether, b: AppliedTogether): AppliedTogether {
 }
 
 /** By Stripe's own names: more than the rows' keys tell apart is no loss. */
-function rowsOf(entries: readonly unknown[]): Set<string> {
-  return new Set(
-    entries.flatMap((entry) => {
-      const { data } = (entry ?? {}) as { data?: { object?: { object?: unknown; id?: unknown } } };
-      const object = data?.object;
-      return object === undefined || object === null ? [] : [`${object.object}/${object.id ?? ''}`];
-    }),
-  );
+function rowsOf(entries: readonly unknown[]): string[] {
+  return entries.flatMap((entry) => {
+    const { data } = (entry ?? {}) as { data?: { object?: { object?: unknown; id?: unknown } } };
+    const object = data?.object;
+    return object === undefined || object === null ? [] : [`${object.object}/${object.id ?? ''}`];
+  });
 }
 
 async function write(

@@ -10,6 +10,7 @@ import { escapeIdentifier, type PoolClient } from 'pg';
 import type { PlannedChange } from '../domain/set-plan.js';
 import { changedOf, changeKind } from './changed-keys.js';
 import { TRANSACTION } from './insert-events.js';
+import { jsonbArray } from './jsonb-parameter.js';
 import type { Prepare } from './prepared-statements.js';
 
 interface OfType {
@@ -162,7 +163,7 @@ export async function applyListed(
   const { table, object, texts, seenAt, lookedAt } = input;
   const { rows } = await client.query<Counts>({
     ...prepare(together(table, LISTED, INSERTED(object))),
-    values: [...partsOf(input), object, `[${texts.join(',')}]`, seenAt, lookedAt],
+    values: [...partsOf(input), object, jsonbArray(texts), seenAt, lookedAt],
   });
   const [counts] = rows;
   const applied = Number(counts?.applied);

@@ -20,54 +20,63 @@ export interface ListingKey {
   readonly object: string;
 }
 
-/** The step as the parameter of a statement; null for none. */
-export function stepParameter(step: ListingStep | undefined): string | null {
+/** Steps of several pages as the parameter of a statement, one for each page: null where it is none. */
+export function stepsParameter(steps: readonly (ListingStep | undefined)[]): string {
+  return JSON.stringify(steps.map(partsOf));
+}
+
+function partsOf(step: ListingStep | undefined) {
   if (step === undefined) return null;
   const { number, range, pages, next } = step;
-  return JSON.stringify(next === 'stay' ? { number } : { number, range, pages, ...next });
+  return next === 'stay' ? { number } : { number, range, pages, ...next };
 }
 
-/** SQL for what a statement knows: the parameters of the object and of the step, the page's rows, and a condition. */
+/** SQL for what a statement knows. */
 interface Taking {
   readonly object: string;
-  readonly step: string;
+  /** A relation of the steps to take: `step`, and in which `place` its page is. */
+  readonly steps: string;
   /**
-   * Of a range that begins at `from`. A page that was asked for before its range gave its older half away may reach
-   * into that one, whose walker counts what lies there.
+   * How many rows of a page lie in a range that begins at `from`. A page that was asked for before its range gave its
+   * older half away may reach into that one, whose walker counts what lies there.
    */
-  readonly rows: (from: string) => string;
-  readonly when: string;
+  readonly rows: (place: string, from: string) => string;
 }
 
-/** Common table expressions that take a step, `moved` or `ended` holding it then. The statement's `$1` is the account. */
-export function takingStep({ object, step: parameter, rows, when }: Taking): string {
-  const step = `${parameter}::jsonb`;
-  const mine = `account = $1 and object = ${object} and number = (${step}->>'number')::integer
-      and range = (${step}->>'range')::integer and pages = (${step}->>'pages')::bigint`;
+/** Common table expressions that take steps: `moved` and `ended` hold the places of those that were taken. `$1` is the account. */
+export function takingSteps({ object, steps, rows }: Taking): string {
+  const mine = `r.account = $1 and r.object = ${object} and r.number = (s.step->>'number')::integer
+    and r.range = (s.step->>'range')::integer and r.pages = (s.step->>'pages')::bigint`;
   return `moved as (
-  update stripe_sync.listing_ranges
-  set newest = (${step}->>'newest')::bigint, reached = (${step}->>'reached')::bigint,
-    starting_after = ${step}->>'startingAfter',
-    trail = array(select jsonb_array_elements_text(${step}->'trail')),
-    pages = pages + 1, rows = rows + ${rows('created_from')}
-  where ${mine} and ${step}->'ends' = 'false' and ${when}
-  returning range
+  update stripe_sync.listing_ranges r
+  set newest = (s.step->>'newest')::bigint, reached = (s.step->>'reached')::bigint,
+    starting_after = s.step->>'startingAfter',
+    trail = array(select jsonb_array_elements_text(s.step->'trail')),
+    pages = r.pages + 1, rows = r.rows + ${rows('s.place', 'r.created_from')}
+  from ${steps} s
+  where ${mine} and s.step->'ends' = 'false'
+  returning s.place
 ), ended as (
-  delete from stripe_sync.listing_ranges
-  where ${mine} and ${step}->'ends' = 'true' and ${when}
-  returning account, number, object, pages, rows, created_from
+  delete from stripe_sync.listing_ranges r
+  using ${steps} s
+  where ${mine} and s.step->'ends' = 'true'
+  returning s.place, r.number, r.pages + 1 as pages, r.rows + ${rows('s.place', 'r.created_from')} as rows,
+    coalesce((s.step->>'newest')::bigint - (s.step->>'reached')::bigint, 0) as covered
 ), counted as (
   update stripe_sync.listings l
-  set rows = l.rows + e.rows + ${rows('e.created_from')}, requests = l.requests + e.pages + 1,
-    covered = l.covered + coalesce((${step}->>'newest')::bigint - (${step}->>'reached')::bigint, 0)
-  from ended e
-  where l.account = e.account and l.number = e.number and l.object = e.object
+  set rows = l.rows + e.rows, requests = l.requests + e.pages, covered = l.covered + e.covered
+  from (
+    select number, sum(rows) as rows, sum(pages) as pages, sum(covered) as covered from ended group by number
+  ) as e
+  where l.account = $1 and l.object = ${object} and l.number = e.number
   returning l.number
 )`;
 }
 
 const TAKE_STEP = `
-with ${takingStep({ object: '$2', step: '$3', rows: () => '$4::bigint', when: 'true' })}
+with one as (
+  select $3::jsonb->0 as step, 1 as place
+), ${takingSteps({ object: '$2', steps: 'one', rows: () => '$4::bigint' })}
 select (select count(*) from moved) + (select count(*) from ended) as taken`;
 
 /** Takes a step whose page was written in parts. @returns false where somebody else took it before */
@@ -80,7 +89,7 @@ export async function takeStep(
   const found = await pool.query<{ taken: string | number }>(TAKE_STEP, [
     account,
     object,
-    stepParameter(step),
+    stepsParameter([step]),
     rows,
   ]);
   return Number(found.rows[0]?.taken) > 0;
