@@ -16,6 +16,8 @@ export interface LimitSettings {
   readonly atOnce: number;
   /** Sets no rate before the first refusal. */
   readonly open: boolean;
+  /** The live lane's share of the rate: the rest keeps a backfill alive, however busy the live lane is. */
+  readonly liveShare?: number;
 }
 
 export interface Hold {
@@ -42,7 +44,7 @@ export interface Limit {
 
 /** So many requests may go at once after a pause of the lane. */
 export const BURST = 2;
-/** The live lane's share of the rate: the rest keeps a backfill alive, however busy the live lane is. */
+/** The live lane's share of the rate, unless told otherwise. */
 export const LIVE_SHARE = 0.9;
 export const DECREASE = 0.7;
 const FLOOR_PER_SECOND = 1;
@@ -60,7 +62,7 @@ const RESERVE = 1 / 8;
 const ROUNDING = 1e-6;
 
 export function createLimit(settings: LimitSettings): Limit {
-  const { perSecond, open } = settings;
+  const { perSecond, open, liveShare = LIVE_SHARE } = settings;
   let rate = open ? Number.POSITIVE_INFINITY : perSecond;
   let refusedRate = Number.POSITIVE_INFINITY;
   let atOnce = settings.atOnce;
@@ -81,7 +83,7 @@ export function createLimit(settings: LimitSettings): Limit {
     upTo = Math.max(now, upTo ?? now);
     const earned = (share: number) => (rate === Infinity ? BURST : seconds * rate * share);
     tokens.all = Math.min(BURST, tokens.all + earned(1));
-    tokens.live = Math.min(BURST, tokens.live + earned(LIVE_SHARE));
+    tokens.live = Math.min(BURST, tokens.live + earned(liveShare));
     for (; rate < perSecond && now - grown >= GROWTH_EVERY_MS; grown += GROWTH_EVERY_MS) {
       const isCareful = rate >= refusedRate * CAREFUL.from && rate < refusedRate * CAREFUL.to;
       const step = Math.min(perSecond * STEP.ofMaximum, rate * STEP.ofRate);
@@ -114,7 +116,7 @@ export function createLimit(settings: LimitSettings): Limit {
       const room = lane === 'live' ? atOnce : Math.max(1, Math.floor(atOnce * (1 - RESERVE)));
       if (running >= room) return Number.POSITIVE_INFINITY;
       const missing = 1 - ROUNDING - (lane === 'live' ? tokens.live : tokens.all);
-      const perMs = (lane === 'live' ? rate * LIVE_SHARE : rate) / 1000;
+      const perMs = (lane === 'live' ? rate * liveShare : rate) / 1000;
       return Math.max(held.until, now + Math.max(0, missing) / perMs);
     },
     take(lane, now) {

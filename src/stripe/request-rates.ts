@@ -19,6 +19,9 @@ export const DEFAULT_RATES = {
 /** Requests under way: Stripe does not say how many it lets be, so this is a guard only, within our connections. */
 const AT_ONCE = { endpoint: 28, total: 32 } as const;
 
+/** Events are listed for the live lane, but for audits and for what is looked at once more: no backfill lives on them. */
+const LIVE_SHARE_OF_EVENTS = 0.96;
+
 export interface RateOptions {
   readonly apiKey: string;
   /** Scheme, host and port; Stripe's own by default. */
@@ -44,8 +47,12 @@ export function paceSettings({ apiKey, baseUrl, perSecond, perSecondTotal }: Rat
   });
   const endpoint = limit(perSecond, DEFAULT_RATES.endpoint, AT_ONCE.endpoint);
   const slower = { ...endpoint, perSecond: Math.min(endpoint.perSecond, DEFAULT_RATES.filesAndSearch) };
+  const events = { ...endpoint, liveShare: LIVE_SHARE_OF_EVENTS };
   return {
     total: limit(perSecondTotal, isTest ? DEFAULT_RATES.totalTest : DEFAULT_RATES.totalLive, AT_ONCE.total),
-    of: (name) => (/^\/v1\/files(?:\/|$)|\/search$/.test(name) ? slower : endpoint),
+    of(name) {
+      if (name === '/v1/events') return events;
+      return /^\/v1\/files(?:\/|$)|\/search$/.test(name) ? slower : endpoint;
+    },
   };
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPace, type Fate, type PaceSettings, type Ticket } from '../../src/domain/pace.js';
-import { BURST, DECREASE, type Lane, LIVE_SHARE } from '../../src/domain/pace-limit.js';
+import { BURST, DECREASE, type Lane, LIVE_SHARE, type LimitSettings } from '../../src/domain/pace-limit.js';
 import { type Arrival, bucketOf, run, type Sent } from './pace-run.js';
 
 function paced(endpoint: number, total: number, atOnce = 1_000, open = false): PaceSettings {
@@ -172,16 +172,20 @@ describe('requests at a pace', () => {
     ).toBe(0);
   });
 
-  it('of a backfill go on while live ones take all they can: a tenth of the rate is left to them', () => {
+  it('of a backfill go on while live ones take all they can: a tenth of the rate is left to them, or what an endpoint says', () => {
+    const shares = fc.constantFrom(null, 0.96, 0.5);
     fc.assert(
-      fc.property(fc.integer({ min: 2, max: 30 }), fc.boolean(), (rate, isTotal) => {
+      fc.property(fc.integer({ min: 2, max: 30 }), fc.boolean(), shares, (rate, isTotal, liveShare) => {
         const walkers = (['live', 'bulk'] as const).flatMap((kind) =>
           Array.from({ length: 10 }, () => ({ endpoint: '/a', lane: kind })),
         );
-        const settings = isTotal ? paced(1_000, rate) : paced(rate, 1_000);
+        const { total, of } = isTotal ? paced(1_000, rate) : paced(rate, 1_000);
+        const withShare = (limit: LimitSettings) =>
+          liveShare === null || limit.perSecond !== rate ? limit : { ...limit, liveShare };
+        const settings = { total: withShare(total), of: (name: string) => withShare(of(name)) };
         const sent = run({ settings, walkers, latencyMs: () => 50, forMs: 60_000 });
         const bulk = timesOf(sent.filter((one) => one.lane === 'bulk')).length;
-        const expected = 60 * rate * (1 - LIVE_SHARE);
+        const expected = 60 * rate * (1 - (liveShare ?? LIVE_SHARE));
         expect(bulk).toBeGreaterThanOrEqual(Math.floor(expected - 4));
         expect(bulk).toBeLessThanOrEqual(Math.ceil(expected + 4));
       }),

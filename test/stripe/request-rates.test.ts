@@ -19,6 +19,14 @@ describe('how fast a key may be used', () => {
     expect(paceSettings({ apiKey: 'sk_live_1', perSecond: 5 }).of(endpoint).perSecond).toBe(5);
   });
 
+  it('leaves nearly all of what lists events to the live lane, which nothing else lives on', () => {
+    expect(paceSettings({ apiKey: 'sk_live_1' }).of('/v1/events')).toMatchObject({
+      perSecond: 24,
+      liveShare: 0.96,
+    });
+    expect(paceSettings({ apiKey: 'sk_live_1' }).of('/v1/events/:id').liveShare).toBeUndefined();
+  });
+
   it('is what the environment says', () => {
     const settings = paceSettings({ apiKey: 'sk_test_1', perSecond: 90, perSecondTotal: 400 });
     expect(settings.total.perSecond).toBe(400);
