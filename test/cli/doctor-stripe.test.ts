@@ -1,15 +1,13 @@
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { CheckReport } from '../../src/cli/doctor/check.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clockOffset } from '../../src/cli/doctor/clock-offset.js';
 import type { KnownAccount } from '../../src/cli/doctor/known-account.js';
-import { checkStripe } from '../../src/cli/doctor/stripe-checks.js';
 import { createSimulator, type Simulator } from '../../src/sandbox/simulator/index.js';
-import { objectNamed, syncedObjects } from '../../src/stripe/catalog.js';
 import { backfillTypes, listingOf } from '../../src/stripe/listings.js';
+import { answeringServer, json } from '../stripe/answering-server.js';
 import { named, names } from './reports.js';
+import { NOT_STARTED, stripeReports } from './stripe-reports.js';
 
 let simulator: Simulator;
 
@@ -19,27 +17,8 @@ beforeAll(async () => {
 });
 afterAll(() => simulator?.close());
 
-const NOT_STARTED: KnownAccount = { told: true, row: null };
-
-async function reportsFor(
-  over: Readonly<Record<string, string | undefined>> = {},
-  known: KnownAccount = NOT_STARTED,
-): Promise<CheckReport[]> {
-  const env = { STRIPE_API_BASE: simulator.url, STRIPE_API_KEY: simulator.apiKey, ...over };
-  const reports = await checkStripe(
-    { env, account: 'acme', machineNow: Date.now, progress: () => undefined },
-    Promise.resolve(known),
-  );
-  for (const report of reports) {
-    const text = JSON.stringify(report);
-    for (const [name, value = ''] of Object.entries(env)) {
-      if (name !== 'STRIPE_API_BASE' && value.length > 4) expect(text).not.toContain(value);
-    }
-    expect(report.group).toBe('Stripe');
-    expect(report.remedy === undefined).toBe(report.result === 'ok');
-  }
-  return reports;
-}
+const reportsFor = (over: Readonly<Record<string, string>> = {}, known?: KnownAccount) =>
+  stripeReports(simulator, over, known);
 
 describe('a key that may read everything', () => {
   it('passes all, in this order, but for being a secret one', async () => {
@@ -74,118 +53,6 @@ describe('a key that may read everything', () => {
     const sum = ({ list, retrieve, other }: typeof after) => list + retrieve + other;
     // The account besides.
     expect(sum(after) - sum(before)).toBe(asked.length + 1);
-  });
-});
-
-describe('a restricted key', () => {
-  const permissionsOf = (leaving: readonly string[]) =>
-    [
-      ...new Set([...backfillTypes(), 'event'].flatMap((object) => objectNamed(object)?.rakPermission ?? [])),
-    ].filter((permission) => !leaving.includes(permission));
-
-  it('with all permissions passes', async () => {
-    const reports = await reportsFor({
-      STRIPE_API_KEY_ACME: simulator.createRestrictedKey(permissionsOf([])),
-    });
-    expect(reports.filter(({ result }) => result !== 'ok')).toEqual([]);
-    expect(named(reports, 'key').found).toBe('STRIPE_API_KEY_ACME: a restricted key of test mode');
-  });
-
-  it('that lacks permissions is told each of them by name, with its types, as a warning', async () => {
-    const key = simulator.createRestrictedKey(permissionsOf(['rak_charge_read', 'rak_plan_read']));
-    const reports = await reportsFor({ STRIPE_API_KEY: key });
-    expect(
-      reports
-        .filter(({ result }) => result !== 'ok')
-        .map(({ check, result, found }) => [check, result, found]),
-    ).toEqual([
-      ['types', 'warn', expect.stringMatching(/^\d+ of \d+ types may be read, 4 want a permission/)],
-      ['rak_charge_read', 'warn', 'missing for charge, refund'],
-      ['rak_plan_read', 'warn', 'missing for plan, price'],
-    ]);
-    expect(named(reports, 'rak_plan_read').remedy).toContain('Read');
-  });
-
-  it('that may not read events fails, and everything else is told all the same', async () => {
-    const key = simulator.createRestrictedKey(permissionsOf(['rak_event_read']));
-    const reports = await reportsFor({ STRIPE_API_KEY: key });
-    expect(reports.filter(({ result }) => result !== 'ok')).toEqual([
-      {
-        group: 'Stripe',
-        check: 'events',
-        result: 'fail',
-        found: expect.stringContaining('rak_event_read'),
-        remedy: expect.stringContaining('Set rak_event_read to Read'),
-      },
-    ]);
-    expect(named(reports, 'API version').found).toContain('no event tells');
-  });
-});
-
-it('every permission that the catalog names is in the documentation, with its types', () => {
-  const text = readFileSync(new URL('../../docs/doctor.md', import.meta.url), 'utf8');
-  const types = new Map<string, string[]>();
-  for (const { object, rakPermission } of [...syncedObjects(), objectNamed('event')].flatMap(
-    (entry) => entry ?? [],
-  )) {
-    if (rakPermission !== undefined) types.set(rakPermission, [...(types.get(rakPermission) ?? []), object]);
-  }
-  const rows = [...types]
-    .sort()
-    .map(([permission, objects]) => `| \`${permission}\` | ${objects.join(', ')} |`);
-  expect(text.split('\n').filter((line) => line.startsWith('| `rak_') && !line.includes('…'))).toEqual(rows);
-});
-
-describe('the key', () => {
-  it.each([
-    {
-      title: 'is missing',
-      key: undefined,
-      result: 'warn',
-      found: /no key.*the worker's/,
-      remedy: /set STRIPE_API_KEY_ACME or STRIPE_API_KEY/,
-    },
-    {
-      title: 'is publishable',
-      key: 'pk_test_hunter2hunter2',
-      result: 'fail',
-      found: /publishable/,
-      remedy: /restricted key/,
-    },
-    {
-      title: 'is none',
-      key: 'hunter2hunter2',
-      result: 'fail',
-      found: /not a Stripe API key/,
-      remedy: /rk_ or sk_/,
-    },
-  ])('$title: that alone is told, and Stripe is not asked', async ({ key, result, found, remedy }) => {
-    const before = simulator.stats().requests;
-    const reports = await reportsFor({ STRIPE_API_KEY: key });
-    expect(names(reports)).toEqual(['key', 'webhook secret']);
-    expect(reports[0]).toMatchObject({
-      result,
-      found: expect.stringMatching(found),
-      remedy: expect.stringMatching(remedy),
-    });
-    expect(simulator.stats().requests).toEqual(before);
-  });
-
-  it('is not accepted: Stripe is reachable, and the key fails', async () => {
-    const reports = await reportsFor({ STRIPE_API_KEY: 'sk_live_hunter2hunter2' });
-    expect(names(reports)).toEqual(['reachable', 'key', 'webhook secret']);
-    expect(reports[0]?.result).toBe('ok');
-    expect(reports[1]).toMatchObject({ result: 'fail', found: expect.stringContaining('does not accept') });
-  });
-
-  it.each([
-    ['rk_live_A1b2', 'ok', 'a restricted key of live mode'],
-    ['rk_test_A1b2', 'ok', 'a restricted key of test mode'],
-    ['sk_live_A1b2', 'warn', 'a secret key of live mode, which may do everything'],
-    ['sk_A1b2C3d4', 'warn', 'a secret key of unknown mode, which may do everything'],
-  ])('%s is told by its prefix', async (key, result, found) => {
-    const { keyFinding } = await import('../../src/cli/doctor/stripe-environment.js');
-    expect(keyFinding('STRIPE_API_KEY', key)).toMatchObject({ result, found: `STRIPE_API_KEY: ${found}` });
   });
 });
 
@@ -285,17 +152,11 @@ describe('Stripe itself', () => {
 
 /** A server in Stripe's place, closed with the test. */
 async function serverThatAnswers(answer: (path: string) => [status: number, body: unknown]): Promise<string> {
-  const server = http.createServer((request, response) => {
+  const { url } = await answeringServer((request, response) => {
     const [status, body] = answer((request.url ?? '').replace(/\?.*/, ''));
-    response.writeHead(status, { 'Content-Type': 'application/json' });
-    response.end(JSON.stringify(body));
+    json(response, status, JSON.stringify(body));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return url;
 }
 
 describe('the account of the key', () => {
@@ -383,39 +244,5 @@ describe('the clock', () => {
     const told = (seconds: number) => ({ seconds, receivedMs: 1_000_000, tookMs: 100 });
     expect(clockOffset([told(1_000), told(5_000), told(999)], 1)).toBeCloseTo(0.55);
     expect(clockOffset([], 1)).toBeNull();
-  });
-});
-
-describe('the webhook secret', () => {
-  it.each([
-    {
-      set: {},
-      result: 'ok',
-      found: /^none in this environment \(STRIPE_WEBHOOK_SECRET_ACME, STRIPE_WEBHOOK_SECRET\)/,
-    },
-    {
-      set: { STRIPE_WEBHOOK_SECRET: 'whsec_A1b2C3d4, whsec_E5f6' },
-      result: 'ok',
-      found: /^STRIPE_WEBHOOK_SECRET is set$/,
-    },
-    {
-      set: { STRIPE_WEBHOOK_SECRET: 'whsec_A1b2C3d4', STRIPE_WEBHOOK_SECRET_ACME: 'hunter2hunter2' },
-      result: 'warn',
-      found: /^STRIPE_WEBHOOK_SECRET_ACME is set, and is no/,
-    },
-    { set: { STRIPE_WEBHOOK_SECRET: ' ' }, result: 'ok', found: /^none/ },
-    {
-      set: { STRIPE_WEBHOOK_SECRET: ' whsec_A1b2C3d4,, whsec_E5f6,\n' },
-      result: 'ok',
-      found: /^STRIPE_WEBHOOK_SECRET is set$/,
-    },
-    {
-      set: { STRIPE_WEBHOOK_SECRET: ',' },
-      result: 'warn',
-      found: /^STRIPE_WEBHOOK_SECRET is set, and is no/,
-    },
-  ])('as in $set', async ({ set, result, found }) => {
-    const report = named(await reportsFor({ STRIPE_API_KEY: undefined, ...set }), 'webhook secret');
-    expect(report).toMatchObject({ result, found: expect.stringMatching(found) });
   });
 });
