@@ -27,7 +27,7 @@ type Times = Record<Step, number[]>;
 const STATEMENTS = [
   ['insert an event', /insert into stripe_sync\.events/],
   ['claim it', /with fence as/],
-  ['upsert a listed row', /jsonb_array_elements\(\$2::jsonb->'data'\)/],
+  ['upsert a listed row', /jsonb_array_elements\(\$2::jsonb\) with ordinality/],
   ['apply it', /./],
 ] as const satisfies readonly (readonly [Step, RegExp])[];
 

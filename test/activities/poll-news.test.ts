@@ -6,6 +6,7 @@ import { compositeKeys, storedObjects } from '../../src/stripe/stored-objects.js
 import { createActivityRoom } from '../support/activity-room.js';
 import type { TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
+import { asked, following } from './asked-fetch.js';
 
 let database: TestDatabase;
 let inbox: InboxNews;
@@ -25,30 +26,18 @@ type Room = Awaited<ReturnType<typeof createActivityRoom>>;
 async function waitingPoll(room: Room, over: { pollSeconds?: number; slowestSeconds?: number } = {}) {
   room.simulator.create('customer', { name: 'the first' });
   await sleep(1_100);
-  const input = {
-    account: room.account,
-    cursor: null,
+  const input = asked(room, {
     anchor: room.now() - 60,
-    lagSeconds: 5,
-    limits: { floorSeconds: 5, maxSeconds: 300 },
-    frontier: null,
     room: 100,
     waitSeconds: 0,
     pollSeconds: 30,
-    pageCap: 10,
-    freeOlderThanSeconds: null,
     caughtUp: false,
-    trouble: null,
     ...over,
-  };
+  });
   const { report } = await room.run('fetchEvents', input);
-  const { trail = [], lookedAt = null, news = 0, frontier } = report;
   const poll = room.begin('fetchEvents', {
     ...input,
-    trail,
-    lookedAt,
-    news,
-    frontier,
+    ...following(report),
     caughtUp: true,
     waitSeconds: 40,
   });
@@ -58,7 +47,7 @@ async function waitingPoll(room: Room, over: { pollSeconds?: number; slowestSeco
   return poll;
 }
 
-const asked = (room: Room) => room.simulator.stats().requests.events;
+const requests = (room: Room) => room.simulator.stats().requests.events;
 
 /** What a webhook tells of, as the receiver puts it into the inbox. */
 async function deliver(room: Room): Promise<string> {
@@ -88,26 +77,26 @@ async function deliver(room: Room): Promise<string> {
 it('what a webhook brings is handed on at once, without a request to Stripe', async () => {
   const room = await createActivityRoom(database, { inbox });
   const poll = await waitingPoll(room);
-  const before = asked(room);
+  const before = requests(room);
   const began = performance.now();
   const id = await deliver(room);
   const { references } = await poll.result;
   expect(performance.now() - began).toBeLessThan(1_000);
   expect(references.map((reference) => reference.id)).toEqual([id]);
-  expect(asked(room)).toBe(before);
+  expect(requests(room)).toBe(before);
 });
 
 it('a hint makes the poll look now, and a flood of hints once a second at most', async () => {
   const room = await createActivityRoom(database, { inbox });
   await waitingPoll(room);
-  const before = asked(room);
+  const before = requests(room);
   const end = performance.now() + 2_500;
   while (performance.now() < end) {
     await database.pool.query('select pg_notify($1, $2)', [INBOX_CHANNEL, room.account]);
     await sleep(20);
   }
-  expect(asked(room) - before).toBeGreaterThanOrEqual(2);
-  expect(asked(room) - before).toBeLessThanOrEqual(4);
+  expect(requests(room) - before).toBeGreaterThanOrEqual(2);
+  expect(requests(room) - before).toBeLessThanOrEqual(4);
 });
 
 it('a hint finds the event that it tells of', async () => {
@@ -127,15 +116,15 @@ it('an account that used up what Stripe allows is asked at the slowest rhythm', 
     [room.account],
   );
   await waitingPoll(room, { pollSeconds: 1, slowestSeconds: 300 });
-  const before = asked(room);
+  const before = requests(room);
   await sleep(3_000);
-  expect(asked(room)).toBe(before);
+  expect(requests(room)).toBe(before);
 });
 
 it('an account within what Stripe allows is asked each second while events flow', async () => {
   const room = await createActivityRoom(database, { inbox });
   await waitingPoll(room, { pollSeconds: 1, slowestSeconds: 300 });
-  const before = asked(room);
+  const before = requests(room);
   await sleep(3_200);
-  expect(asked(room) - before).toBeGreaterThanOrEqual(2);
+  expect(requests(room) - before).toBeGreaterThanOrEqual(2);
 });
