@@ -4,8 +4,6 @@
  */
 import { standing, type Version } from './version.js';
 
-export type DifferenceKind = 'missing' | 'stale' | 'extra';
-
 /** A row as it is now, against what Stripe showed last. Times are whole seconds of Stripe's clock. */
 export interface Comparison {
   /** What Stripe showed, and when; null where it has not shown the whole object yet. */

@@ -15,9 +15,18 @@ const recorded = readdirSync(HISTORIES, { recursive: true, encoding: 'utf8' }).f
 
 describe('the histories of every released version', () => {
   it('are there, of each kind of workflow', () => {
-    for (const type of ['account', 'audit', 'backfill', 'entity', 'listing', 'prune', 'refresh', 'rescan']) {
-      expect(recorded.some((path) => path.includes(`${type}-`))).toBe(true);
-    }
+    const types = [
+      'account',
+      'audit',
+      'backfill',
+      'connected',
+      'entity',
+      'listing',
+      'prune',
+      'refresh',
+      'rescan',
+    ];
+    for (const type of types) expect(recorded.some((path) => path.includes(`${type}-`))).toBe(true);
   });
 
   it.each(recorded)('%s replays', async (path) => {
