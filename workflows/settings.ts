@@ -81,7 +81,7 @@ export const DEFAULT_SETTINGS = {
   free: { everySeconds: 300, olderThanSeconds: 120 },
   backfill: { enabled: true, types: null, concurrency: 8, sliceSeconds: 20, walkers: 8, attempts: 60 },
   entities: 'auto',
-  catchUp: { sliceSeconds: 20, walkers: 8 },
+  catchUp: { sliceSeconds: 20, walkers: 16 },
   parking: { attempts: 5, firstSeconds: 1, mostSeconds: 60, readSeconds: 180 },
   maxInFlight: 200,
   slowAfterSeconds: 60,
