@@ -6,6 +6,7 @@ import { type Announced, createAnnouncer } from './announce.js';
 import { cascadeOf } from './cascades.js';
 import { catalogObject } from './catalog.js';
 import type { Clock } from './clock.js';
+import { movedDefaults } from './default-source.js';
 import { embeddedListOf, embeddingParents, renderEmbeddedList } from './embedded-lists.js';
 import type { EventLog, SimulatedEvent } from './event-log.js';
 import { announcing, checkEventType } from './event-types.js';
@@ -15,7 +16,7 @@ import { idOf, type JsonObject } from './json.js';
 import { mergeUpdate } from './merge.js';
 import { makeDraft } from './objects/index.js';
 import type { Making } from './objects/making.js';
-import { planOfPrice, priceOfPlan } from './objects/offers.js';
+import { keptOfPrice, planOfPrice, priceOfPlan } from './objects/offers.js';
 import { ONE_PER_CUSTOMER } from './objects/without-id.js';
 import { parentId } from './parents.js';
 import type { Random } from './random.js';
@@ -167,6 +168,12 @@ export function createChanges(context: ChangeContext): Changes {
     return store.get(object, String(id)) as Entry;
   };
 
+  /** A customer who is about to go gets no other default: what goes along is struck without this. */
+  const moveDefaults = (before: Entry | undefined, after: Entry, options: ChangeOptions): void => {
+    for (const { customer, source } of movedDefaults(store, before, after))
+      update('customer', customer, { default_source: source }, consequence(options));
+  };
+
   const draft = (object: string, id: string, fields: JsonObject, options: CreateOptions) => {
     const making: Making = {
       random,
@@ -242,6 +249,7 @@ export function createChanges(context: ChangeContext): Changes {
       mirror(entry, options);
       announce(announcing('created', object, entry.data), entry, options);
       refreshParents(entry, options);
+      moveDefaults(undefined, entry, options);
       return entry.data;
     });
 
@@ -253,7 +261,9 @@ export function createChanges(context: ChangeContext): Changes {
     const before = store.get(other, entry.id);
     const known = before?.deleted === false ? before : undefined;
     const data =
-      other === 'plan' ? planOfPrice(entry.data) : { ...priceOfPlan(entry.data), ...keptOfPrice(known) };
+      other === 'plan'
+        ? planOfPrice(entry.data)
+        : { ...priceOfPlan(entry.data), ...keptOfPrice(known?.data) };
     const what = entry.deleted ? 'deleted' : known === undefined ? 'created' : 'updated';
     const after = makeEntry({ ...entry, object: other, json: JSON.stringify(data) });
     if (after.json === before?.json && after.deleted === before.deleted) return;
@@ -276,8 +286,17 @@ export function createChanges(context: ChangeContext): Changes {
       mirror(after, options);
       announce(announcing('updated', object, after.data), after, options, before.data);
       refreshParents(after, options);
+      moveDefaults(before, after, options);
       return after.data;
     });
+
+  const strike = (before: Entry, options: ChangeOptions): Entry => {
+    const after = put({ ...before, deleted: true });
+    mirror(after, options);
+    announce(announcing('deleted', after.object, after.data), after, options);
+    refreshParents(after, options);
+    return after;
+  };
 
   const remove = (object: string, id: string, options: ChangeOptions = {}): void =>
     atOnce(() => {
@@ -306,13 +325,10 @@ export function createChanges(context: ChangeContext): Changes {
             { customer: null },
             { event: 'payment_method.detached', ...follow },
           );
-        else if (kind === 'remove') remove(entry.object, entry.id, follow);
+        else if (kind === 'remove') strike(entry, follow);
         else put({ ...entry, deleted: true });
       }
-      const after = put({ ...before, deleted: true });
-      mirror(after, options);
-      announce(announcing('deleted', object, after.data), after, options);
-      refreshParents(after, options);
+      moveDefaults(before, strike(before, options), options);
     });
 
   /** A preview looks like the object and has no id: it is nowhere to be found afterwards. */
@@ -375,13 +391,6 @@ export function createChanges(context: ChangeContext): Changes {
     setVisibility: announcer.setVisibility,
     made: () => made,
   };
-}
-
-/** What a price knows beyond its plan, which a change of the plan leaves alone. */
-function keptOfPrice(price: Entry | undefined): JsonObject {
-  if (price === undefined) return {};
-  const { active: _active, metadata: _metadata, nickname: _nickname, ...kept } = price.data;
-  return kept;
 }
 
 function remade(entry: Entry, data: JsonObject): Entry {

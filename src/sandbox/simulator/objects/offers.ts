@@ -154,6 +154,13 @@ export function priceOfPlan(data: JsonObject): JsonObject {
   };
 }
 
+/** What a price knows beyond its plan, which a change of the plan leaves alone. */
+export function keptOfPrice(price: JsonObject | undefined): JsonObject {
+  if (price === undefined) return {};
+  const { active: _active, metadata: _metadata, nickname: _nickname, ...kept } = price;
+  return kept;
+}
+
 export function coupon({ id, created, random }: Making): Draft {
   return {
     data: {
