@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { STARTED } from './is-started.js';
 
 export interface KnownAccountRow {
   /** The Stripe account (`acct_…`) that the key was of when that was first asked; null where it could not tell. */
@@ -9,18 +10,28 @@ export interface KnownAccountRow {
   readonly keyAlias: string | null;
   /** The API version that objects are read in. */
   readonly apiVersion: string | null;
+  /**
+   * Only there where the alias was never opened: a start that failed has left what it was to read, and with whose key,
+   * which the next one goes by.
+   */
+  readonly neverStarted?: true;
 }
 
 const READ_KNOWN_ACCOUNT = `
 select key_account as "keyAccount", stripe_account as "stripeAccount", key_alias as "keyAlias",
-  api_version as "apiVersion"
+  api_version as "apiVersion", ${STARTED} as "isStarted"
 from stripe_sync.accounts where account = $1`;
 
-/** What is noted of an alias; null where it was never started. */
+/** What is noted of an alias; null where nothing is. */
 export async function readKnownAccount(
   pool: Pick<Pool, 'query'>,
   account: string,
 ): Promise<KnownAccountRow | null> {
-  const { rows } = await pool.query<KnownAccountRow>(READ_KNOWN_ACCOUNT, [account]);
-  return rows[0] ?? null;
+  const { rows } = await pool.query<Omit<KnownAccountRow, 'neverStarted'> & { readonly isStarted: boolean }>(
+    READ_KNOWN_ACCOUNT,
+    [account],
+  );
+  if (rows[0] === undefined) return null;
+  const { isStarted, ...noted } = rows[0];
+  return isStarted ? noted : { ...noted, neverStarted: true };
 }

@@ -3,6 +3,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { checkPostgres, versionFinding } from '../../src/cli/doctor/postgres-checks.js';
+import { writeAccount } from '../../src/postgres/account-row.js';
+import { noteConnectedAccount } from '../../src/postgres/connected-account.js';
+import { noteAliasOfPlatform } from '../../src/postgres/followed-accounts.js';
 import { olderBinaries, startOlderServer } from '../postgres/older-server.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { createMigratedDatabase } from '../support/migrated-database.js';
@@ -78,7 +81,8 @@ describe('a migrated database', () => {
   it('tells what it knows of the account', async () => {
     expect((await checksOf(database.url)).known).toEqual({ told: true, row: null });
     await database.pool.query(
-      "insert into stripe_sync.accounts (account, key_account, stripe_account, api_version) values ('acme', 'acct_1A', 'acct_1B', '2024-06-20')",
+      `insert into stripe_sync.accounts (account, key_account, stripe_account, api_version, cursor_created)
+       values ('acme', 'acct_1A', 'acct_1B', '2024-06-20', now())`,
     );
     onTestFinished(async () => {
       await database.pool.query("delete from stripe_sync.accounts where account = 'acme'");
@@ -86,6 +90,28 @@ describe('a migrated database', () => {
     expect((await checksOf(database.url)).known).toEqual({
       told: true,
       row: { keyAccount: 'acct_1A', keyAlias: null, stripeAccount: 'acct_1B', apiVersion: '2024-06-20' },
+    });
+  });
+
+  it('does not take what a failed start has left for an account that was started', async () => {
+    onTestFinished(async () => {
+      await database.pool.query("delete from stripe_sync.accounts where account = 'acme'");
+    });
+    const nothing = { keyAccount: null, apiVersion: null, neverStarted: true };
+    await noteConnectedAccount(database.pool, 'acme', 'acct_1B');
+    expect((await checksOf(database.url)).known).toEqual({
+      told: true,
+      row: { ...nothing, stripeAccount: 'acct_1B', keyAlias: null },
+    });
+    await noteAliasOfPlatform(database.pool, 'acme', 'platform');
+    expect((await checksOf(database.url)).known).toEqual({
+      told: true,
+      row: { ...nothing, stripeAccount: 'acme', keyAlias: 'platform' },
+    });
+    await writeAccount(database.pool, 'acme', { cursor: null, anchor: 1_800_000_000, apiVersion: null });
+    expect((await checksOf(database.url)).known).toEqual({
+      told: true,
+      row: { keyAccount: null, apiVersion: null, stripeAccount: 'acme', keyAlias: 'platform' },
     });
   });
 });

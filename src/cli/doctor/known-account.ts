@@ -1,6 +1,6 @@
 import type { KnownAccountRow } from '../../postgres/read-known-account.js';
 
-/** What the tables know of the alias: no row where it was never started; not told where PostgreSQL does not tell. */
+/** What the tables know of the alias: no row where nothing is noted of it; not told where PostgreSQL does not tell. */
 export type KnownAccount =
   | { readonly told: false }
   | { readonly told: true; readonly row: KnownAccountRow | null };

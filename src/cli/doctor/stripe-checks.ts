@@ -164,8 +164,11 @@ function accountFinding(alias: string, own: Asked, known: KnownAccount): Finding
     return warn('Stripe does not tell the id of the account', 'Run this again later.');
   if (!known.told) return ok(`${id}; PostgreSQL does not tell which one the tables hold`);
   const { row } = known;
-  if (row?.stripeAccount === id) return ok(`${id}, a connected account, read with the key of its platform`);
-  if (row === null) return ok(`${id}; ${alias} was never started`);
+  const isStarted = row !== null && row.neverStarted !== true;
+  const connected =
+    row?.stripeAccount === id ? `${id}, a connected account, read with the key of its platform` : null;
+  if (!isStarted) return ok(`${connected ?? id}; ${alias} was never started`);
+  if (connected !== null) return ok(connected);
   if (row.keyAccount === null) return ok(`${id}; which one the tables hold was never noted`);
   if (row.keyAccount === id) return ok(`${id}, the one that the tables hold`);
   return fail(
