@@ -46,6 +46,8 @@ export function planTogether(
 }
 
 function planRow(changes: readonly EntityChange[], traits: EntityTraits): readonly PlannedChange[] {
+  const [alone] = changes;
+  if (alone !== undefined && changes.length === 1) return planAlone(alone, traits);
   const pending = withDigests(changes);
   if (pending === null) return [];
   let plan = planChanges(null, pending, traits);
@@ -66,6 +68,14 @@ function planRow(changes: readonly EntityChange[], traits: EntityTraits): readon
       id === apply.id ? (apply.deleted ? 'deletion' : 'state') : applied.has(id) ? 'same' : 'older';
     return { id, key, part, doubtful };
   });
+}
+
+/** What nothing is weighed against: most changes of most backlogs, so it does not go through `planChanges`. */
+function planAlone(change: EntityChange, traits: EntityTraits): readonly PlannedChange[] {
+  const { id, key, usable } = change;
+  const deletes = change.kind === 'deleted';
+  if (!usable && !deletes && traits.retrievable) return [];
+  return [{ id, key, part: deletes ? 'deletion' : 'state', doubtful: deletes && !traits.recreatable }];
 }
 
 /** A change that is alone in its second is compared with none. Null where one that is not cannot be compared. */

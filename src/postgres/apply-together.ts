@@ -8,6 +8,7 @@
  */
 import { escapeIdentifier, type PoolClient } from 'pg';
 import type { PlannedChange } from '../domain/set-plan.js';
+import { arrayParameter } from './array-parameter.js';
 import { changedOf, changeKind } from './changed-keys.js';
 import { TRANSACTION } from './insert-events.js';
 import { jsonbArray } from './jsonb-parameter.js';
@@ -193,10 +194,10 @@ export async function applyWaiting(
 function partsOf({ account, planned, recreatable }: OfType): unknown[] {
   return [
     account,
-    planned.map(({ id }) => id),
-    planned.map(({ key }) => key),
-    planned.map(({ part }) => part),
-    planned.map(({ doubtful }) => doubtful),
+    arrayParameter(planned.map(({ id }) => id)),
+    arrayParameter(planned.map(({ key }) => key)),
+    arrayParameter(planned.map(({ part }) => part)),
+    arrayParameter(planned.map(({ doubtful }) => doubtful)),
     recreatable,
   ];
 }

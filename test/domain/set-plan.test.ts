@@ -189,6 +189,24 @@ describe('changes that are planned together', () => {
     expect(planTogether([inexact('a'), inexact('b')], { retrievable: true, recreatable: false })).toEqual([]);
   });
 
+  it('alone on their row, are what they would be among others: a row that is not there weighs nothing', () => {
+    for (const kind of ['created', 'updated', 'deleted'] as const)
+      for (const usable of [true, false])
+        for (const retrievable of [true, false])
+          for (const recreatable of [true, false]) {
+            const traits = { retrievable, recreatable };
+            const event = told('a', 1, { kind, usable });
+            const { apply, fetch, contested } = planChanges(null, [event.pending], traits);
+            expect(contested).toBeNull();
+            const doubtful = kind === 'deleted' && !recreatable;
+            expect(planTogether([entityChange(event)], traits)).toEqual(
+              apply === null || fetch !== null
+                ? []
+                : [{ id: 'a', key: KEY, part: apply.deleted ? 'deletion' : 'state', doubtful }],
+            );
+          }
+  });
+
   it('of one row do not keep those of others', () => {
     const other = { ...entityChange(told('c', 1)), key: 'obj_2' };
     const planned = planTogether([...[told('a', 1), told('b', 1)].map(entityChange), other], {
