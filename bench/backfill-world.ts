@@ -15,7 +15,7 @@ import { migrate } from '../src/postgres/migrate.js';
 import { createPool } from '../src/postgres/pool.js';
 import { removeCluster } from '../src/sandbox/postgres-cluster.js';
 import { identify } from '../src/sandbox/process-identity.js';
-import type { Control, Stats } from '../src/sandbox/simulator/index.js';
+import type { Control, RequestStats, Stats } from '../src/sandbox/simulator/index.js';
 import { guardProcess } from '../src/sandbox/watchdog.js';
 import { DEFAULT_RATES } from '../src/stripe/request-rates.js';
 import { connectClient, temporalTarget } from '../src/temporal/connection.js';
@@ -44,6 +44,7 @@ export interface SimulatorStarted {
 export interface SimulatorProcess extends SimulatorStarted {
   readonly pid: number;
   stats(): Promise<Stats>;
+  requestStats(): Promise<RequestStats>;
   control(order: Control): Promise<void>;
   /** One object per line of the answer. */
   lines<T>(path: 'truth' | 'events'): Promise<T[]>;
@@ -178,6 +179,7 @@ async function startSimulatorProcess(wanted: SimulatorWanted, undo: UndoStack): 
     ...started,
     pid: child.pid as number,
     stats: async () => (await (await fetch(side('stats'))).json()) as Stats,
+    requestStats: async () => (await (await fetch(side('request-stats'))).json()) as RequestStats,
     async control(order) {
       const response = await fetch(side('control'), { method: 'POST', body: JSON.stringify(order) });
       if (!response.ok) throw new Error(`The simulator refused: ${await response.text()}`);

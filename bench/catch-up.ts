@@ -126,7 +126,7 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
     faults: how.latency === 0 ? {} : { latency: { fixedMs: how.latency } },
     limits: how.limit === 0 ? {} : { perEndpointPerSecond: how.limit },
   });
-  const before = await simulator.stats();
+  const before = await simulator.requestStats();
   const worker = await world.startWorker(profiling);
   const names = new Map([
     [worker.pid, 'worker'],
@@ -134,10 +134,11 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
   ]);
   const processorBefore = processorTime(names);
   const beganAt = await until(signal, 5, async () => {
-    const { requests } = await simulator.stats();
+    const { requests } = await simulator.requestStats();
     return countOf(requests) > countOf(before.requests) ? Date.now() / 1000 : null;
   });
-  await until(signal, 100, async () => {
+  // Seldom, because it is no small part of what PostgreSQL has to do meanwhile.
+  await until(signal, 300, async () => {
     const { rows } = await pool.query<{ count: number; open: number }>(
       `select count(*)::int as count, count(*) filter (where outcome is null)::int as open
        from stripe_sync.events where account = $1`,
@@ -146,7 +147,7 @@ async function measure(world: World, how: Settings, profiling: readonly string[]
     return Number(rows[0]?.count) >= events && Number(rows[0]?.open) === 0 ? true : null;
   });
   const processor = spentSince(processorBefore, processorTime(names));
-  const stats = await simulator.stats();
+  const stats = await simulator.requestStats();
   const { rows } = await pool.query<{ last: number; entities: number }>(
     `select extract(epoch from max(applied_at))::float8 as last,
        count(*) filter (where claimed_by is not null)::int as entities

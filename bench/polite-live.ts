@@ -38,7 +38,7 @@ async function oneRun(world: World, rate: number, quietSeconds: number): Promise
   await changesAt(world, rate, WARM_UP_SECONDS);
   const quietFrom = Date.now() / 1000;
   await changesAt(world, rate, quietSeconds);
-  const before = await simulator.stats();
+  const before = await simulator.requestStats();
   const quietTo = Date.now() / 1000;
 
   await client.workflow.getHandle(ACCOUNT).signal('resync', { types: ['customer'] });
@@ -49,7 +49,7 @@ async function oneRun(world: World, rate: number, quietSeconds: number): Promise
   const [listed] = await backfillEnded(world, ACCOUNT);
   isOver = true;
   await traffic;
-  const after = await simulator.stats();
+  const after = await simulator.requestStats();
   if (listed === undefined) throw new Error('Nothing was listed.');
   await sleep(LAST_SECONDS * 1000, undefined, { signal: world.signal });
   const quiet = await latencies(world, ACCOUNT, quietFrom, quietTo);

@@ -34,7 +34,7 @@ export type { ServedPages } from './page-record.js';
 export type { RateLimitReason, RateLimitSettings } from './rate-limits.js';
 export type { Control } from './side-door.js';
 export type { Simulator, SimulatorOptions } from './simulator.js';
-export type { Stats } from './stats.js';
+export type { RequestStats, Stats } from './stats.js';
 export type { TrueEvent, TrueObject, Truth } from './truth.js';
 export type { VisibilityProfile } from './visibility.js';
 export type { WebhookEndpointChanges, WebhookEndpointOptions } from './webhook-endpoint.js';
@@ -158,6 +158,7 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
   const split = randomOf('latency');
   const requests: Record<RequestKind, number> = { events: 0, list: 0, retrieve: 0, other: 0 };
   const answers: Record<string, number> = {};
+  const requestStats = () => ({ requests: { ...requests }, answers: { ...answers } });
 
   const finish = (response: ServerResponse, answer: Answer): void => {
     const counted = answer.cut === undefined ? String(answer.status) : 'cut';
@@ -268,9 +269,9 @@ export async function createSimulator(options: SimulatorOptions = {}): Promise<S
       const event = events.get(id);
       return event === undefined ? undefined : trueEvent(event);
     },
+    requestStats,
     stats: () => ({
-      requests: { ...requests },
-      answers: { ...answers },
+      ...requestStats(),
       changes: changes.made(),
       events: events.all().length,
       ...surfacing(events.all()),

@@ -80,6 +80,7 @@ export async function openSideDoor(
   const path = (request.url ?? '').split('?')[0] ?? '';
   const asked = `${request.method} ${path}`;
   if (asked === 'GET /_simulator/stats') return sendJson(response, 200, simulator.stats());
+  if (asked === 'GET /_simulator/request-stats') return sendJson(response, 200, simulator.requestStats());
   if (asked === 'GET /_simulator/clock') return sendJson(response, 200, { now: simulator.now() });
   if (asked === 'GET /_simulator/truth') return sendLines(response, truthLines(simulator));
   if (asked === 'GET /_simulator/events') return sendLines(response, simulator.events());
@@ -88,7 +89,7 @@ export async function openSideDoor(
   if (asked === 'GET /_simulator/event-deliveries') return sendLines(response, simulator.eventDeliveries());
   if (asked !== 'POST /_simulator/control') {
     return sendJson(response, 404, {
-      error: `There is no ${asked}. There is GET truth, events, deliveries, event-deliveries, delivery-stats, stats and clock, and POST control, under /_simulator/.`,
+      error: `There is no ${asked}. There is GET truth, events, deliveries, event-deliveries, delivery-stats, request-stats, stats and clock, and POST control, under /_simulator/.`,
     });
   }
   let result: JsonObject;

@@ -4,10 +4,13 @@ import type { ServedPages } from './page-record.js';
 
 export type RequestKind = 'events' | 'list' | 'retrieve' | 'other';
 
-export interface Stats {
+export interface RequestStats {
   readonly requests: Readonly<Record<RequestKind, number>>;
   /** By HTTP status; `cut` for connections that were cut. */
   readonly answers: Readonly<Record<string, number>>;
+}
+
+export interface Stats extends RequestStats {
   readonly changes: number;
   readonly events: number;
   /** Seconds from `created` to being listed: how many events below each bound, and the most. */

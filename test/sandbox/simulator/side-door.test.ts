@@ -61,6 +61,9 @@ test('another process drives it: objects, traffic, clock, faults and key', async
   };
   expect(stats.changes).toBeGreaterThan(20);
   expect(stats.faults).toEqual({ server_error: 1 });
+  const { requests, answers } = simulator.stats();
+  expect(await linesOf(simulator, 'request-stats')).toEqual([{ requests, answers }]);
+  expect([requests.events, answers['401'], answers['500']]).toEqual([4, 1, 1]);
 });
 
 test('an order that makes no sense is refused with the reason', async () => {
