@@ -95,7 +95,8 @@ async function measure(world: World, settings: Settings): Promise<Report> {
       [worker.pid, 'worker'],
       [simulator.pid, 'simulator'],
     ]);
-    const requests = async () => Object.values((await simulator.requestStats()).requests).reduce((a, b) => a + b, 0);
+    const requests = async () =>
+      Object.values((await simulator.requestStats()).requests).reduce((a, b) => a + b, 0);
     const asked = await requests();
     const before = processorTime(label);
     await sleep(settings.idle * 1000, undefined, { signal: world.signal });
