@@ -13,6 +13,8 @@ export interface RunningActivity {
   sleep(milliseconds: number, ...until: readonly AbortSignal[]): Promise<void>;
   /** What the next attempt finds, should this one be lost. */
   remember(details: unknown): void;
+  /** The same with the next of the heartbeats that come anyway, each two seconds: for what changes often. */
+  rememberSoon(details: unknown): void;
   readonly remembered: unknown;
 }
 
@@ -31,8 +33,6 @@ export function attemptTime(): AttemptTime {
 }
 
 const HEARTBEAT_MS = 2_000;
-/** What is remembered sooner after the last time waits for the next: the SDK encodes each, and sends few. */
-const HAND_ON_MS = 200;
 
 /** Runs `body` while a timer heartbeats, so that a slow request does not look like a dead worker. */
 export async function heartbeating<T>(body: (activity: RunningActivity) => Promise<T>): Promise<T> {
@@ -40,14 +40,7 @@ export async function heartbeating<T>(body: (activity: RunningActivity) => Promi
   const { workflowExecution, activityId, attempt, heartbeatDetails } = context.info;
   const signal = context.cancellationSignal;
   let details: unknown = heartbeatDetails;
-  let handedOnAt = Number.NEGATIVE_INFINITY;
-  let isHandedOn = true;
-  const handOn = () => {
-    handedOnAt = performance.now();
-    isHandedOn = true;
-    context.heartbeat(details);
-  };
-  const timer = setInterval(handOn, HEARTBEAT_MS);
+  const timer = setInterval(() => context.heartbeat(details), HEARTBEAT_MS);
   try {
     return await body({
       signal,
@@ -56,15 +49,13 @@ export async function heartbeating<T>(body: (activity: RunningActivity) => Promi
       remembered: heartbeatDetails,
       remember(next) {
         details = next;
-        isHandedOn = false;
-        if (performance.now() - handedOnAt >= HAND_ON_MS) handOn();
+        context.heartbeat(next);
+      },
+      rememberSoon(next) {
+        details = next;
       },
       sleep: (milliseconds, ...until) => sleep(milliseconds, signal, until),
     });
-  } catch (error) {
-    // The next attempt goes on from there.
-    if (!isHandedOn) handOn();
-    throw error;
   } finally {
     clearInterval(timer);
   }

@@ -97,7 +97,7 @@ export function catchUp(deps: ActivityDeps, writing: LimitFunction) {
             }),
           onProgress(backlog) {
             note({ backlog });
-            activity.remember(progress);
+            activity.rememberSoon(progress);
           },
         });
       } catch (error) {
