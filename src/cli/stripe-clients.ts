@@ -1,5 +1,8 @@
+import type { Pool } from 'pg';
 import { apiKeyOf, type Environment, requestRatesOf } from '../config.js';
-import type { ConnectedAccount } from '../postgres/connected-account.js';
+import { UserError } from '../domain/failures.js';
+import { type ConnectedAccount, noteLivemode, readConnectedAccount } from '../postgres/connected-account.js';
+import { livemodeOf, modeName } from '../stripe/api-key.js';
 import { createStripeClient, type StripeClient } from '../stripe/client.js';
 import { pacedClient } from '../stripe/paced-client.js';
 import { createRequestPace, type PaceStats, type RequestPace } from '../stripe/request-pace.js';
@@ -10,17 +13,28 @@ interface Paced {
   readonly pace: RequestPace;
 }
 
+/** What is known of aliases, and is noted of them. */
+export interface AliasNotes {
+  read(account: string): Promise<ConnectedAccount>;
+  /** Of an account that was opened. @returns what is known, which may be the other mode */
+  noteLivemode(account: string, livemode: boolean): Promise<boolean>;
+}
+
+export function aliasNotes(pool: Pool): AliasNotes {
+  return {
+    read: (account) => readConnectedAccount(pool, account),
+    noteLivemode: (account, livemode) => noteLivemode(pool, account, livemode),
+  };
+}
+
 /**
  * One client per account, made when it is first needed; the key comes from the worker's environment. Accounts that
- * share a key share its pace. Throws a `UserError` where the environment sets a rate that is none.
+ * share a key share its pace. Throws a `UserError` where the environment sets a rate that is none; so does a request
+ * with a key of the other mode than the tables' data: test and live mode of an account have one id and nothing else in common.
  *
- * @param connectedAccountOf which connected account an alias reads, and with whose key; without it, each reads the account of its key
+ * @param notes which connected account an alias reads, and with whose key; without them, each reads the account of its key
  */
-export function createStripeClients(
-  env: Environment,
-  baseUrl: string | undefined,
-  connectedAccountOf?: (account: string) => Promise<ConnectedAccount>,
-) {
+export function createStripeClients(env: Environment, baseUrl: string | undefined, notes?: AliasNotes) {
   const { perEndpoint, total } = requestRatesOf(env);
   /** By alias, connected account and alias of the key. */
   const clients = new Map<string, Paced>();
@@ -54,23 +68,23 @@ export function createStripeClients(
   }
 
   /** An alias that was never opened may still be given another account, so it is looked up each time. */
-  async function lookedUp(
-    account: string,
-    lookUp: (account: string) => Promise<ConnectedAccount>,
-  ): Promise<StripeClient> {
+  async function lookedUp(account: string, { read, noteLivemode: note }: AliasNotes): Promise<StripeClient> {
     const found = known.get(account);
     if (found !== undefined) return found;
-    const { stripeAccount, keyAlias, isFinal } = await lookUp(account);
+    const { stripeAccount, keyAlias, livemode, isFinal } = await read(account);
     const client = clientFor(account, stripeAccount, keyAlias);
-    if (isFinal) known.set(account, client);
+    if (!isFinal) return client;
+    const own = livemodeOf(apiKeyOf(env, keyAlias ?? account));
+    if (own !== null && own !== (livemode ?? (await note(account, own)))) throw ofOtherMode(account, own);
+    known.set(account, client);
     return client;
   }
 
   return {
     of(account: string): StripeClient {
-      if (connectedAccountOf === undefined) return clientFor(account, null, null);
+      if (notes === undefined) return clientFor(account, null, null);
       return {
-        get: async (path, options) => (await lookedUp(account, connectedAccountOf)).get(path, options),
+        get: async (path, options) => (await lookedUp(account, notes)).get(path, options),
         close: () => known.get(account)?.close(),
       };
     },
@@ -84,4 +98,12 @@ export function createStripeClients(
       for (const pace of paces.values()) pace.close();
     },
   };
+}
+
+function ofOtherMode(account: string, livemode: boolean): UserError {
+  const [own, other] = [modeName(livemode), modeName(!livemode)];
+  return new UserError(
+    `The key of ${account} is of ${own} mode, and its tables hold what ${other} mode has: give the worker a key of ` +
+      `${other} mode, or start ${own} mode under another alias.`,
+  );
 }

@@ -6,7 +6,6 @@ import { type SandboxConfig, type WorkerVersion, webhookSecretsOf } from '../con
 import { UserError } from '../domain/failures.js';
 import type { Handlers } from '../handlers/define-handlers.js';
 import { createHandlerRunner } from '../handlers/run-handler.js';
-import { readConnectedAccount } from '../postgres/connected-account.js';
 import { listenForInboxNews } from '../postgres/inbox-news.js';
 import { connectWorker, type TemporalTarget } from '../temporal/connection.js';
 import { createWorker, installRuntime } from '../temporal/worker.js';
@@ -14,7 +13,7 @@ import type { Dedupe } from '../webhooks/read-delivery.js';
 import { startReceiver } from '../webhooks/receiver.js';
 import { openMigrated } from './database.js';
 import { keepRunningOnFloatingRejections } from './floating-rejections.js';
-import { createStripeClients } from './stripe-clients.js';
+import { aliasNotes, createStripeClients } from './stripe-clients.js';
 import { withTemporal } from './temporal-client.js';
 import { createUndoStack } from './undo-stack.js';
 
@@ -71,9 +70,7 @@ export async function startWorker(
     const inbox = listenForInboxNews({ connectionString: config.databaseUrl, pool, log });
     undo.add(() => inbox.close());
     await assertServed(env, target.namespace);
-    const stripe = createStripeClients(env, config.stripeApiBase, (account) =>
-      readConnectedAccount(pool, account),
-    );
+    const stripe = createStripeClients(env, config.stripeApiBase, aliasNotes(pool));
     undo.add(stripe.close);
     if (metricsAddress !== undefined) await assertFree(metricsAddress);
     installRuntime(log, metricsAddress);

@@ -29,7 +29,7 @@ export const TRANSACTION = 'charge.succeeded';
  *
  * PostgreSQL parses the page's own text, so that nothing is lost on the way through JavaScript's numbers.
  * What can never be applied gets its outcome and the reason at once. So does what a platform's webhook endpoint is
- * sent of a connected account; the list of an account holds its own events only. Entries that are no events (no id, no
+ * sent of a connected account, or of the other mode; the list of an account holds its own events only. Entries that are no events (no id, no
  * `created`) are left out. Rows go in by id, so that two inserters of overlapping pages cannot deadlock.
  * What somebody else than the poll brings is told to the one who hands it on, and transactions are counted.
  */
@@ -51,6 +51,9 @@ with listed as (
       when $3 = 'webhook' and jsonb_typeof(e->'account') = 'string' and e->>'account' is distinct from
           (select stripe_account from stripe_sync.accounts where account = $1)
         then 'it belongs to the connected account ' || (e->>'account')
+      when $3 = 'webhook' and e->'livemode' =
+          (select to_jsonb(not livemode) from stripe_sync.accounts where account = $1)
+        then 'it is of ' || case e->>'livemode' when 'true' then 'live' else 'test' end || ' mode'
       when jsonb_typeof(o) is distinct from 'object' then 'the event carries no object'
       when not coalesce(o->>'object' = any($5), false)
         then 'no table for the object ' || coalesce(quote_literal(o->>'object'), 'without a name')

@@ -10,6 +10,8 @@ export interface KnownAccountRow {
   readonly keyAlias: string | null;
   /** The API version that objects are read in. */
   readonly apiVersion: string | null;
+  /** Whether what the tables hold is of live mode; null where that was never noted. */
+  readonly livemode: boolean | null;
   /**
    * Only there where the alias was never opened: a start that failed has left what it was to read, and with whose key,
    * which the next one goes by.
@@ -19,7 +21,7 @@ export interface KnownAccountRow {
 
 const READ_KNOWN_ACCOUNT = `
 select key_account as "keyAccount", stripe_account as "stripeAccount", key_alias as "keyAlias",
-  api_version as "apiVersion", ${STARTED} as "isStarted"
+  api_version as "apiVersion", livemode, ${STARTED} as "isStarted"
 from stripe_sync.accounts where account = $1`;
 
 /** What is noted of an alias; null where nothing is. */

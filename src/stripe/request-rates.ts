@@ -2,6 +2,7 @@
 
 import type { PaceSettings } from '../domain/pace.js';
 import type { LimitSettings } from '../domain/pace-limit.js';
+import { livemodeOf } from './api-key.js';
 import { parseApiBase } from './http-client.js';
 
 /** Just below Stripe's limits in requests a second, which others who use the account share. */
@@ -39,7 +40,7 @@ export interface RateOptions {
 export function paceSettings({ apiKey, baseUrl, perSecond, perSecondTotal }: RateOptions): PaceSettings {
   // Plain http is for this machine only.
   const isLocal = baseUrl !== undefined && parseApiBase(baseUrl).protocol === 'http';
-  const isTest = /^[sr]k_test_/.test(apiKey);
+  const isTest = livemodeOf(apiKey) === false;
   const limit = (given: number | undefined, usual: number, atOnce: number): LimitSettings => ({
     perSecond: given ?? usual,
     atOnce,

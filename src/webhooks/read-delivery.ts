@@ -11,6 +11,13 @@ export interface DeliveredEvent {
   readonly entry: Readonly<Record<string, unknown>>;
 }
 
+export interface Delivery {
+  /** `hint`: something changed; thin events carry no object, and Stripe's list has the whole one. */
+  readonly event: DeliveredEvent | 'hint';
+  /** The connected account (`acct_…`) that it is of; null where it names none. */
+  readonly stripeAccount: string | null;
+}
+
 export type Dedupe = 'payload';
 
 /** Printable, so that it comes back from PostgreSQL as it went, and short enough for its index. */
@@ -24,19 +31,27 @@ export function textOf(body: Buffer): string | null {
 }
 
 /**
- * What a signed body says: an event; a hint that something changed (thin events carry no object: Stripe's list has the
- * whole one); or null where it is neither.
+ * What a signed body says; null where it is no event.
  *
  * @param deliveredAt seconds of the signature's clock
  * @param dedupe `payload`: the id follows from the payload, whatever the event says
  */
-export function readDelivery(
+export function readDelivery(text: string, deliveredAt: number, dedupe: Dedupe | undefined): Delivery | null {
+  const entry = parsedObject(text);
+  if (entry === null || typeof entry.type !== 'string') return null;
+  // Thin events name the account as their context.
+  const account = entry.object === 'v2.core.event' ? entry.context : entry.account;
+  const stripeAccount = typeof account === 'string' && /^acct_\w{1,250}$/.test(account) ? account : null;
+  const event = readEvent(entry, text, deliveredAt, dedupe);
+  return event === null ? null : { event, stripeAccount };
+}
+
+function readEvent(
+  entry: Readonly<Record<string, unknown>>,
   text: string,
   deliveredAt: number,
   dedupe: Dedupe | undefined,
 ): DeliveredEvent | 'hint' | null {
-  const entry = parsedObject(text);
-  if (entry === null || typeof entry.type !== 'string') return null;
   if (entry.object === 'v2.core.event') return 'hint';
   const created = isTime(entry.created) ? entry.created : null;
   const isWhole = isObject(entry.data) && isObject(entry.data.object);

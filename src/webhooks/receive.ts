@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { validateAlias } from '../config.js';
 import { UserError } from '../domain/failures.js';
 import { postgresErrorSummary } from '../postgres/errors.js';
+import type { ConnectRoutes } from './connect-routes.js';
 import type { Counters } from './counters.js';
 import { DeadlineError, type WebhookInbox } from './inbox.js';
 import type { Outcome } from './outcomes.js';
@@ -17,6 +18,7 @@ export interface ReceiveDeps {
   readonly bodies: BodyReader;
   readonly counters: Counters;
   readonly secretsOf: (alias: string) => readonly string[];
+  readonly connect: ConnectRoutes;
   readonly dedupe: Dedupe | undefined;
   readonly log: {
     info(fields: Record<string, unknown>, message: string): void;
@@ -32,8 +34,8 @@ export function createReceive(deps: ReceiveDeps): Receive {
   const store = createStore(deps);
 
   return async (alias, incoming) => {
-    const count = (outcome: Outcome, isProven: boolean): Outcome => {
-      counters.count(alias, outcome, isProven);
+    const count = (outcome: Outcome, isProven: boolean, keptUnder = alias): Outcome => {
+      counters.count(keptUnder, outcome, isProven);
       return outcome;
     };
     if (!isAlias(alias)) return 'not started';
@@ -50,7 +52,9 @@ export function createReceive(deps: ReceiveDeps): Receive {
       const text = bytes === 'broken off' ? null : textOf(bytes);
       if (text === null) return count('malformed', false);
       if (!isSigned(text, signature, secrets, now)) return count('forged', false);
-      return count(await store(alias, signature.at, text), true);
+      const isSignedFor = (other: string) => isSigned(text, signature, deps.secretsOf(other), now);
+      const { outcome, keptUnder } = await store(alias, signature.at, text, isSignedFor);
+      return count(outcome, true, keptUnder);
     } finally {
       release();
     }
@@ -58,19 +62,27 @@ export function createReceive(deps: ReceiveDeps): Receive {
 }
 
 /** Says once that PostgreSQL is away, and once that it is back: Stripe goes on delivering meanwhile. */
-function createStore({ inbox, dedupe, log }: ReceiveDeps) {
+function createStore({ inbox, connect, dedupe, log }: ReceiveDeps) {
   let isAway = false;
-  return async (alias: string, at: number, text: string): Promise<Outcome> => {
-    const event = readDelivery(text, at, dedupe);
-    if (event === null) return 'malformed';
+  return async (
+    alias: string,
+    at: number,
+    text: string,
+    isSignedFor: (alias: string) => boolean,
+  ): Promise<{ readonly outcome: Outcome; readonly keptUnder: string }> => {
+    const delivery = readDelivery(text, at, dedupe);
+    if (delivery === null) return { outcome: 'malformed', keptUnder: alias };
+    const { event, stripeAccount } = delivery;
+    let keptUnder = alias;
     try {
+      if (stripeAccount !== null) keptUnder = await connect.aliasFor(alias, stripeAccount, isSignedFor);
       const outcome =
         event === 'hint'
-          ? await inbox.hint(alias)
-          : await inbox.store(alias, seenAt(at, event.created), event);
+          ? await inbox.hint(keptUnder)
+          : await inbox.store(keptUnder, seenAt(at, event.created), event);
       if (isAway) log.info({}, 'webhooks are stored again');
       isAway = false;
-      return outcome;
+      return { outcome, keptUnder };
     } catch (error) {
       if (!isAway)
         log.warn(
@@ -78,7 +90,7 @@ function createStore({ inbox, dedupe, log }: ReceiveDeps) {
           'webhooks cannot be stored: their senders are told to come again',
         );
       isAway = true;
-      return 'unavailable';
+      return { outcome: 'unavailable', keptUnder };
     }
   };
 }

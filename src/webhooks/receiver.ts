@@ -1,6 +1,7 @@
 /** The webhook receiver: an HTTP server whose every 2xx means that the event is committed in the inbox. */
 import { getRequestListener } from '@hono/node-server';
 import { createPool } from '../postgres/pool.js';
+import { createConnectRoutes } from './connect-routes.js';
 import { type Counts, createCounters } from './counters.js';
 import { createHealth } from './health.js';
 import { listen } from './http-server.js';
@@ -59,6 +60,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     bodies: createBodyReader(),
     counters,
     secretsOf: options.secretsOf,
+    connect: createConnectRoutes(pool, options.now ?? Date.now),
     dedupe: options.dedupe,
     log,
     now: options.now ?? Date.now,

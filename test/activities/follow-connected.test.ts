@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { createActivities } from '../../activities/index.js';
-import { createStripeClients } from '../../src/cli/stripe-clients.js';
+import { aliasNotes, createStripeClients } from '../../src/cli/stripe-clients.js';
 import { readConnectedAccount } from '../../src/postgres/connected-account.js';
 import { readFollowed } from '../../src/postgres/followed-accounts.js';
 import { createSimulator } from '../../src/sandbox/simulator/index.js';
@@ -26,7 +26,7 @@ async function platformRoom(permissions?: readonly string[]) {
   const clients = createStripeClients(
     { [`STRIPE_API_KEY_${platform.toUpperCase()}`]: apiKey },
     simulator.url,
-    (alias) => readConnectedAccount(database.pool, alias),
+    aliasNotes(database.pool),
   );
   onTestFinished(async () => {
     clients.close();

@@ -89,7 +89,13 @@ describe('a migrated database', () => {
     });
     expect((await checksOf(database.url)).known).toEqual({
       told: true,
-      row: { keyAccount: 'acct_1A', keyAlias: null, stripeAccount: 'acct_1B', apiVersion: '2024-06-20' },
+      row: {
+        keyAccount: 'acct_1A',
+        keyAlias: null,
+        stripeAccount: 'acct_1B',
+        apiVersion: '2024-06-20',
+        livemode: null,
+      },
     });
   });
 
@@ -97,7 +103,7 @@ describe('a migrated database', () => {
     onTestFinished(async () => {
       await database.pool.query("delete from stripe_sync.accounts where account = 'acme'");
     });
-    const nothing = { keyAccount: null, apiVersion: null, neverStarted: true };
+    const nothing = { keyAccount: null, apiVersion: null, livemode: null, neverStarted: true };
     await noteConnectedAccount(database.pool, 'acme', 'acct_1B');
     expect((await checksOf(database.url)).known).toEqual({
       told: true,
@@ -111,7 +117,13 @@ describe('a migrated database', () => {
     await writeAccount(database.pool, 'acme', { cursor: null, anchor: 1_800_000_000, apiVersion: null });
     expect((await checksOf(database.url)).known).toEqual({
       told: true,
-      row: { keyAccount: null, apiVersion: null, stripeAccount: 'acme', keyAlias: 'platform' },
+      row: {
+        keyAccount: null,
+        apiVersion: null,
+        livemode: null,
+        stripeAccount: 'acme',
+        keyAlias: 'platform',
+      },
     });
   });
 });

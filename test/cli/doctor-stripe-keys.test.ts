@@ -124,7 +124,24 @@ describe('the key', () => {
     ['sk_A1b2C3d4', 'warn', 'a secret key of unknown mode, which may do everything'],
   ])('%s is told by its prefix', async (key, result, found) => {
     const { keyFinding } = await import('../../src/cli/doctor/stripe-environment.js');
-    expect(keyFinding('STRIPE_API_KEY', key)).toMatchObject({ result, found: `STRIPE_API_KEY: ${found}` });
+    for (const known of [{ told: false }, { told: true, row: null }] as const) {
+      expect(keyFinding('STRIPE_API_KEY', key, 'acme', known)).toMatchObject({
+        result,
+        found: `STRIPE_API_KEY: ${found}`,
+      });
+    }
+  });
+
+  it('of the other mode than what the tables hold fails, and is asked with all the same', async () => {
+    const row = { keyAccount: null, stripeAccount: null, keyAlias: null, apiVersion: null };
+    const reports = async (livemode: boolean | null) =>
+      named(await stripeReports(simulator, {}, { told: true, row: { ...row, livemode } }), 'key');
+    expect(await reports(true)).toMatchObject({
+      result: 'fail',
+      found: expect.stringMatching(/is of test mode, and the tables of \w+ hold what live mode has/),
+      remedy: expect.stringMatching(/a key of live mode, or start test mode under another alias/),
+    });
+    for (const livemode of [false, null]) expect((await reports(livemode)).result).not.toBe('fail');
   });
 });
 

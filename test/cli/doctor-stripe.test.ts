@@ -166,7 +166,7 @@ describe('the account of the key', () => {
     stripeAccount: string | null = null,
   ): KnownAccount => ({
     told: true,
-    row: { keyAccount, apiVersion, stripeAccount, keyAlias: null },
+    row: { keyAccount, apiVersion, stripeAccount, keyAlias: null, livemode: null },
   });
 
   it.each([

@@ -29,10 +29,11 @@ test('an empty database gets all schemas within a few seconds, and a second run 
     '0006_change_numbers',
     '0007_transactions',
     '0008_connected_accounts',
+    '0009_livemode',
   ]);
   expect(report.tablesCreated).toHaveLength(objectTables().length);
   await assertMigrated(database.pool);
-  expect(await currentSchemaVersion(database.pool)).toBe(8);
+  expect(await currentSchemaVersion(database.pool)).toBe(9);
   expect(await run()).toEqual(nothingDone);
 });
 

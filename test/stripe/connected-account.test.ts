@@ -1,7 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { checkAccount } from '../../activities/check-account.js';
-import { createStripeClients } from '../../src/cli/stripe-clients.js';
+import { aliasNotes, createStripeClients } from '../../src/cli/stripe-clients.js';
 import { noteConnectedAccount, readConnectedAccount } from '../../src/postgres/connected-account.js';
 import { noteAliasOfPlatform } from '../../src/postgres/followed-accounts.js';
 import { createSimulator } from '../../src/sandbox/simulator/index.js';
@@ -16,8 +16,10 @@ afterAll(() => database.drop());
 
 async function platform() {
   const simulator = await createSimulator();
-  const clients = createStripeClients({ STRIPE_API_KEY: simulator.apiKey }, simulator.url, (account) =>
-    readConnectedAccount(database.pool, account),
+  const clients = createStripeClients(
+    { STRIPE_API_KEY: simulator.apiKey },
+    simulator.url,
+    aliasNotes(database.pool),
   );
   onTestFinished(async () => {
     clients.close();
@@ -73,8 +75,10 @@ it('an alias that holds one account is not started with another', async () => {
 
 it('an alias that stands for an account of a platform is read with the key of that platform', async () => {
   const simulator = await createSimulator();
-  const clients = createStripeClients({ STRIPE_API_KEY_ACME: simulator.apiKey }, simulator.url, (account) =>
-    readConnectedAccount(database.pool, account),
+  const clients = createStripeClients(
+    { STRIPE_API_KEY_ACME: simulator.apiKey },
+    simulator.url,
+    aliasNotes(database.pool),
   );
   onTestFinished(async () => {
     clients.close();
@@ -95,8 +99,10 @@ it('an alias that stands for an account of a platform is read with the key of th
 it('an alias that is the id of an account is not started with the data of another', async () => {
   // Of other ids than the ones that the tests above have noted.
   const simulator = await createSimulator({ seed: 2 });
-  const clients = createStripeClients({ STRIPE_API_KEY: simulator.apiKey }, simulator.url, (account) =>
-    readConnectedAccount(database.pool, account),
+  const clients = createStripeClients(
+    { STRIPE_API_KEY: simulator.apiKey },
+    simulator.url,
+    aliasNotes(database.pool),
   );
   onTestFinished(async () => {
     clients.close();

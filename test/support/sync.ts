@@ -3,13 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { inject } from 'vitest';
-import { createStripeClients } from '../../src/cli/stripe-clients.js';
+import { aliasNotes, createStripeClients } from '../../src/cli/stripe-clients.js';
 import type { Environment } from '../../src/config.js';
 import type { Handlers } from '../../src/handlers/define-handlers.js';
 import { createHandlerRunner } from '../../src/handlers/run-handler.js';
 import { countOutcomes } from '../../src/postgres/account-counts.js';
 import { readAccount } from '../../src/postgres/account-row.js';
-import { readConnectedAccount } from '../../src/postgres/connected-account.js';
 import { listenForInboxNews } from '../../src/postgres/inbox-news.js';
 import { readOutcomes } from '../../src/postgres/read-outcomes.js';
 import { type Comparison, compareTruth } from '../../src/sandbox/compare-truth.js';
@@ -99,9 +98,7 @@ export async function createSync(options: SimulatorOptions = {}): Promise<Sync> 
     },
     async work(handlers) {
       const nativeConnection = await NativeConnection.connect({ address });
-      const stripe = createStripeClients(environment, simulator.url, (alias) =>
-        readConnectedAccount(database.pool, alias),
-      );
+      const stripe = createStripeClients(environment, simulator.url, aliasNotes(database.pool));
       const stopping = new AbortController();
       const write = (fields: Record<string, unknown>, message: string) => {
         logged.push(JSON.stringify({ ...fields, message }));

@@ -44,11 +44,11 @@ export async function checkStripe(
   try {
     apiKeyOf(env, keyAlias);
     const { stripeApiBase } = loadConfig({ STRIPE_API_BASE: env.STRIPE_API_BASE }, { sandbox: true });
-    clients = createStripeClients(env, stripeApiBase, async () => ({
-      stripeAccount: connected,
-      keyAlias,
-      isFinal: true,
-    }));
+    clients = createStripeClients(env, stripeApiBase, {
+      // A key of the other mode is a finding of its own, and no reason to ask nothing.
+      read: async () => ({ stripeAccount: connected, keyAlias, livemode: null, isFinal: true }),
+      noteLivemode: async (_, livemode) => livemode,
+    });
     client = listeningFor(clients.of(account), told, machineNow);
   } catch (error) {
     return [await check('key', () => failed(error)), webhooks];
@@ -59,7 +59,9 @@ export async function checkStripe(
     const tookMs = performance.now() - begun;
     const reports = [
       await check('reachable', () => reachableFinding(events, tookMs)),
-      await check('key', () => (isRefused(events) ? failed(events.failure) : keyFinding(name, key))),
+      await check('key', () =>
+        isRefused(events) ? failed(events.failure) : keyFinding(name, key, account, known),
+      ),
     ];
     if (isRefused(events) || isUnanswered(events)) return [...reports, webhooks];
     let types: ReadableTypes | null = null;

@@ -1,6 +1,8 @@
 /** What the environment tells of an account's Stripe key and webhook secret, without asking anybody. */
 import type { Environment } from '../../config.js';
-import { type Finding, ok, warn } from './check.js';
+import { livemodeOf, modeName } from '../../stripe/api-key.js';
+import { type Finding, fail, ok, warn } from './check.js';
+import type { KnownAccount } from './known-account.js';
 
 export interface AccountVariable {
   /** The account's own: `STRIPE_API_KEY_ACME`. */
@@ -27,10 +29,18 @@ export const noKey = (own: string): Finding =>
   );
 
 /** What kind of key it is, by its prefix. The key itself is no part of it. */
-export function keyFinding(name: string, key: string): Finding {
-  const [, kind, mode] = /^([sr]k)_(?:(live|test)_)?/.exec(key) ?? [];
-  const ofMode = mode === undefined ? 'of unknown mode' : `of ${mode} mode`;
-  if (kind === 'rk') return ok(`${name}: a restricted key ${ofMode}`);
+export function keyFinding(name: string, key: string, alias: string, known: KnownAccount): Finding {
+  const livemode = livemodeOf(key);
+  const held = known.told ? (known.row?.livemode ?? null) : null;
+  if (livemode !== null && held !== null && held !== livemode) {
+    const [own, other] = [modeName(livemode), modeName(held)];
+    return fail(
+      `${name} is of ${own} mode, and the tables of ${alias} hold what ${other} mode has`,
+      `Give ${alias} a key of ${other} mode, or start ${own} mode under another alias.`,
+    );
+  }
+  const ofMode = livemode === null ? 'of unknown mode' : `of ${modeName(livemode)} mode`;
+  if (key.startsWith('rk_')) return ok(`${name}: a restricted key ${ofMode}`);
   return warn(
     `${name}: a secret key ${ofMode}, which may do everything`,
     'Use a restricted key (rk_…): Read for events (rak_event_read) and for what is to be synced is enough; docs/doctor.md names the permissions.',
